@@ -1,0 +1,49 @@
+# Daily verbs. `make demo` and `make test` do all set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: demo test lint types imports check unit bench samples clean
+.DEFAULT_GOAL := test
+
+ifdef UV
+install = uv venv -q --allow-existing --python $(PYTHON) $(VENV) && uv pip install -q --python $(BIN)/python
+else
+install = $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --disable-pip-version-check
+endif
+
+$(VENV)/run: requirements.txt pyproject.toml
+	$(install) -r requirements.txt -e .
+	touch $@
+
+$(VENV)/dev: requirements.txt requirements-dev.txt pyproject.toml
+	$(install) -r requirements.txt -r requirements-dev.txt -e .
+	touch $@ $(VENV)/run
+
+demo: $(VENV)/run  ## the program on sample_reports/, in memory
+	@$(BIN)/tlsrpt --as-of "$$(cat sample_reports/as-of.txt)" sample_reports/
+
+test: $(VENV)/dev lint types imports unit  ## everything CI checks
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+imports: $(VENV)/dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/dev
+	$(BIN)/pytest -q -n auto
+
+bench: $(VENV)/dev  ## measure loading and questions against peers
+	$(BIN)/python bench/run.py
+
+samples: $(VENV)/dev  ## write sample_reports/ anew; git shows no change when nothing changed
+	$(BIN)/python sample_reports/generate.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

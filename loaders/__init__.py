@@ -1,0 +1,86 @@
+"""Bring evidence into the store: from a source, through the limits, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from tlsrpt.store import Store
+
+
+class File(NamedTuple):
+    """A file as it lies on disk; the same three values mean that it has not changed."""
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+
+
+class Delivery(NamedTuple):
+    """A message, file or archive member as it was found, unopened."""
+
+    source: str  # path of the file, "-" for standard input
+    member: str  # place inside it, such as "2026/a.json.gz" or "message 12"; "" for the file itself
+    content: bytes  # b"" when it was refused before reading
+    refused: str | None = None  # why it could not be read, such as "larger than 16 MiB"
+
+
+class Done(NamedTuple):
+    """A file has been read to its end."""
+
+    file: File
+
+
+class Source(Protocol):
+    """Where deliveries come from."""
+
+    def deliveries(self) -> Iterator[Delivery | Done]:
+        """Yield each delivery once, reading it only when asked, and Done after the last one of a file."""
+
+
+class Summary(NamedTuple):
+    """What a run did."""
+
+    reports: int = 0  # new ones stored
+    duplicates: int = 0  # the same report once more, known files among them
+    superseded: int = 0  # older reports that a newer one with the same identity replaced
+    refused: int = 0  # deliveries and entries kept with a reason
+    skipped: int = 0  # deliveries that are no TLS reports
+    unchecked: int = 0  # of the new reports, those in mail whose sender nobody checked or vouched for
+    files: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+
+class Status(NamedTuple):
+    """How far a run has come, for showing."""
+
+    files: int
+    bytes: int
+    reports: int
+    refused: int
+    seconds: float
+    total_files: int | None  # None while not known
+    total_bytes: int | None
+
+
+class SourceError(Exception):
+    """This source cannot be read at all: no such file, no permission."""
+
+
+def load(
+    source: Source,
+    store: Store,
+    *,
+    vouch: bool = False,
+    progress: Callable[[Status], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Store every report of a source and return what was done."""
+    raise NotImplementedError
+
+
+def reread(store: Store, *, everything: bool = False, stopped: Callable[[], bool] = lambda: False) -> Summary:
+    """Read refused deliveries again, or all of them, from what the store kept."""
+    raise NotImplementedError

@@ -1,0 +1,78 @@
+"""Questions about policy domains: how each one stands."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+from queries import EVERYTHING, Scope, rows
+
+if TYPE_CHECKING:
+    from tlsrpt.store import Store
+
+
+class Domain(NamedTuple):
+    """One policy domain over a period. Sessions of different policy types overlap; never add them up."""
+
+    policy_domain: str
+    mode: str | None  # mode of the newest sts policy that a sender saw; None if none was seen
+    max_age: int | None  # seconds, of the same policy
+    sts_successful: int  # sessions
+    sts_failed: int
+    would_block: int  # sts sessions that enforce would have kept from delivering
+    unclassified: int  # sts failures that no failure-details row explains
+    failure_rate: float | None  # sts_failed / (sts_successful + sts_failed); None without sts sessions
+    tlsa_successful: int
+    tlsa_failed: int
+    no_policy_successful: int  # of no-policy-found and of policy types that the RFC does not know
+    no_policy_failed: int
+    organizations: int  # reporting organizations
+    reports: int
+    first_day: date
+    last_day: date  # UTC day of the newest report
+
+
+class Day(NamedTuple):
+    """One domain on one UTC day. A day without a row is a day without a report, which is not a clean day."""
+
+    policy_domain: str
+    day: date
+    reports: int
+    sts_successful: int
+    sts_failed: int
+    would_block: int
+    failed: int  # the largest of the failed sessions of the policy types: a bound that adds up nothing
+
+
+def overview(store: Store, scope: Scope = EVERYTHING) -> list[Domain]:
+    """Return every policy domain, those with most would-block sessions first, then by failed sessions."""
+    return rows(store, "domains_overview", Domain, scope)
+
+
+def days(store: Store, scope: Scope = EVERYTHING) -> list[Day]:
+    """Return what each domain had on each UTC day with a report, oldest first: the series of a sparkline."""
+    return rows(store, "domains_days", Day, scope)
+
+
+class Totals(NamedTuple):
+    """Everything at a glance."""
+
+    domains: int
+    organizations: int
+    reports: int
+    first_day: date | None
+    last_day: date | None
+    sts_successful: int
+    sts_failed: int
+    would_block: int
+    tlsa_failed: int
+    no_policy_failed: int
+    unchecked: int  # reports from mail whose sender nobody has checked or vouched for
+    defective: int  # reports with something that was read past
+    refused: int  # deliveries refused, whatever the scope
+    skipped: int  # deliveries that were no TLS reports, whatever the scope
+
+
+def totals(store: Store, scope: Scope = EVERYTHING) -> Totals:
+    """Return the totals of a scope."""
+    return rows(store, "domains_totals", Totals, scope)[0]

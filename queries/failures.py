@@ -1,0 +1,135 @@
+"""Questions about failures: what fails, where, since when, and who says so.
+
+Failed sessions come from failure-details rows; sessions that a summary counts and no row explains are
+shown under the cause "unclassified". Rows of different policy types are never added up: a breakdown has
+a row per policy type, a series takes the largest.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+from queries import EVERYTHING, Scope, rows
+
+if TYPE_CHECKING:
+    from tlsrpt.store import Store
+
+
+class Series(NamedTuple):
+    """One cause at one place of one domain, over all organizations that report it."""
+
+    policy_domain: str
+    cause: str
+    mx_key: str  # host name of the MX, "ip:…" without one, "*" for failures before any MX was contacted
+    impact: str  # "would-block", "unclear", "projected", "dane" or "none"; see tlsrpt.cause
+    failed_session_count: int
+    organizations: int
+    days: int  # distinct UTC days with such failures
+    first_day: date  # in the whole store, not only in the period
+    last_day: date
+    organization_names: str  # the organizations, most failures first, joined by ", "
+
+
+class Breakdown(NamedTuple):
+    """Failed sessions by one property and policy type."""
+
+    key: str
+    policy_type: str
+    failed_session_count: int
+    would_block: int  # of these, sessions that enforce would have blocked, "unclear" included
+    organizations: int
+    domains: int
+    days: int
+    first_day: date
+    last_day: date
+
+
+class Fingerprint(NamedTuple):
+    """A failure series as one organization sees it: (policy_domain, organization, cause, mx_key)."""
+
+    policy_domain: str
+    organization: str
+    cause: str
+    mx_key: str
+    impact: str
+    failed_session_count: int
+    days: int
+    first_day: date  # in the whole store
+    last_day: date
+
+
+class Evidence(NamedTuple):
+    """Failures of one report that belong to a series."""
+
+    report: int  # number of the report in this store
+    day: date
+    organization: str
+    policy_type: str
+    result_type: str
+    failure_reason_code: str | None
+    failed_session_count: int
+    sending_mta_ips: int  # distinct addresses
+    sending_mta_ip: str | None  # one of them
+    receiving_ip: str | None  # one of them
+    receiving_mx_hostname: str | None
+
+
+class FailureDay(NamedTuple):
+    """Failed sessions of one series on one UTC day."""
+
+    policy_domain: str
+    cause: str
+    mx_key: str
+    day: date
+    failed_session_count: int
+
+
+def series(store: Store, scope: Scope = EVERYTHING) -> list[Series]:
+    """Return the failure series of a scope: what enforce would block first, then most sessions."""
+    return rows(store, "failures_series", Series, scope)
+
+
+def series_days(store: Store, scope: Scope = EVERYTHING) -> list[FailureDay]:
+    """Return the days of each series, oldest first."""
+    return rows(store, "failures_series_days", FailureDay, scope)
+
+
+def evidence(store: Store, scope: Scope = EVERYTHING) -> list[Evidence]:
+    """Return the reports behind the failures of a scope, newest day first."""
+    return rows(store, "failures_evidence", Evidence, scope)
+
+
+def by_cause(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:
+    """Return failed sessions by cause, most first."""
+    return rows(store, "failures_by_cause", Breakdown, scope)
+
+
+def by_result_type(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:
+    """Return failed sessions by result type as the senders named it, most first."""
+    return rows(store, "failures_by_result_type", Breakdown, scope)
+
+
+def by_mx(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:
+    """Return failed sessions by MX, most first."""
+    return rows(store, "failures_by_mx", Breakdown, scope)
+
+
+def by_organization(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:
+    """Return failed sessions by reporting organization, most first."""
+    return rows(store, "failures_by_organization", Breakdown, scope)
+
+
+def by_sending_ip(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:
+    """Return failed sessions by the sender's address, most first."""
+    return rows(store, "failures_by_sending_ip", Breakdown, scope)
+
+
+def by_day(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:
+    """Return failed sessions by UTC day, newest first; `key` is the day as YYYY-MM-DD."""
+    return rows(store, "failures_by_day", Breakdown, scope)
+
+
+def fingerprints(store: Store, scope: Scope = EVERYTHING) -> list[Fingerprint]:
+    """Return failure series per organization, most sessions first."""
+    return rows(store, "failures_fingerprints", Fingerprint, scope)

@@ -1,0 +1,1 @@
+"""What SMTP TLS reporting is: reports, records, policies, and the store that keeps them."""

@@ -1,0 +1,1 @@
+"""Everything that faces the terminal: the command line and the screens."""
