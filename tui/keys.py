@@ -1,0 +1,133 @@
+"""Every key, once: bindings, footer, help and docs/keys.md are made from this list.
+
+One key means one thing on every screen. No key changes or deletes stored reports.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+PLACES = {
+    "everywhere": "Everywhere",
+    "list": "In every list",
+    "text": "In every text",
+    "domains": "Domains",
+    "failures": "Failures",
+    "failure": "One failure",
+    "reports": "Reports",
+    "report": "One report",
+    "refused": "Refused",
+}
+
+# What a screen adds to the keys that work everywhere.
+SCREENS = {
+    "domains": ("list", "domains"),
+    "failures": ("list", "failures"),
+    "failure": ("list", "failure"),
+    "reports": ("list", "reports"),
+    "report": ("text", "report"),
+    "refused": ("list", "refused"),
+    "bytes": ("text",),
+    "help": ("text",),
+}
+
+
+class Key(NamedTuple):
+    """A key, or several for the same thing."""
+
+    place: str  # one of PLACES
+    keys: str  # as Textual names them
+    shown: str  # as people write them
+    action: str
+    label: str  # a word for the footer; "" keeps it out of there
+    meaning: str
+
+
+KEYS = (
+    Key("list", "enter", "Enter", "open", "Open", "open the row"),
+    Key("list", "down,j", "Down j", "move(1)", "", "next row"),
+    Key("list", "up,k", "Up k", "move(-1)", "", "previous row"),
+    Key("list", "pagedown", "PgDn", "page(1)", "", "next page"),
+    Key("list", "pageup", "PgUp", "page(-1)", "", "previous page"),
+    Key("list", "ctrl+d", "Ctrl+D", "page(0.5)", "", "half a page down"),
+    Key("list", "ctrl+u", "Ctrl+U", "page(-0.5)", "", "half a page up"),
+    Key("list", "home,g", "Home g", "top", "", "first row"),
+    Key("list", "end,G", "End G", "bottom", "", "last row"),
+    Key("domains", "r", "r", "screen.reports", "Reports", "the reports of this domain"),
+    Key(
+        "failures", "b", "b", "screen.group", "By", "by series, cause, result type, MX, organization, IP, day"
+    ),
+    Key("failures", "r", "r", "screen.reports", "Reports", "the reports behind this row"),
+    Key("refused", "R", "R", "screen.reread", "Reread all", "try to read everything refused again"),
+    Key("failure", "r", "r", "screen.reports", "Reports", "the reports behind it"),
+    Key("report", "v", "v", "screen.raw", "Raw", "the JSON as received, and back"),
+    Key("list", "slash", "/", "screen.filter", "Filter", "keep rows with these words; Esc clears"),
+    Key("list", "s", "s", "sort", "Sort", "sort by the next column"),
+    Key("list", "S", "S", "reverse", "", "turn the order round"),
+    Key("everywhere", "w", "w", "window", "Window", "1, 7, 14, 30 or 90 days, or all"),
+    Key("list", "y", "y", "screen.copy", "Copy", "copy the row; on a failure, the command to check it"),
+    Key("text", "y", "y", "screen.copy", "Copy", "copy the text"),
+    Key("text", "down,j", "Down j", "move(1)", "", "a line down"),
+    Key("text", "up,k", "Up k", "move(-1)", "", "a line up"),
+    Key("text", "pagedown,space", "PgDn Space", "page(1)", "", "a page down"),
+    Key("text", "pageup", "PgUp", "page(-1)", "", "a page up"),
+    Key("text", "ctrl+d", "Ctrl+D", "page(0.5)", "", "half a page down"),
+    Key("text", "ctrl+u", "Ctrl+U", "page(-0.5)", "", "half a page up"),
+    Key("text", "home,g", "Home g", "top", "", "the beginning"),
+    Key("text", "end,G", "End G", "bottom", "", "the end"),
+    Key("failure", "tab", "Tab", "app.focus_next", "", "between the explanation and the reports"),
+    Key(
+        "everywhere",
+        "escape,backspace",
+        "Esc",
+        "back",
+        "Back",
+        "clear the filter, else a step back",
+    ),
+    Key("everywhere", "1", "1", "top('domains')", "", "Domains"),
+    Key("everywhere", "2", "2", "top('failures')", "", "Failures"),
+    Key("everywhere", "3", "3", "top('refused')", "", "Refused"),
+    Key("everywhere", "question_mark,f1", "? F1", "help", "Help", "this list"),
+    Key("everywhere", "q,ctrl+q", "q", "quit", "Quit", "quit"),
+)
+
+
+@cache
+def bindings(place: str) -> list[BindingType]:
+    """Return the bindings of a place, for Textual."""
+    # Textual is not there when the command line or the docs read this list.
+    from textual.binding import Binding  # noqa: PLC0415 - see above
+
+    return [Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS if key.place == place]
+
+
+def footer(screen: str) -> list[Key]:
+    """Return the keys that the footer of a screen names, most particular first."""
+    places = (*SCREENS[screen], "everywhere")
+    return [key for key in KEYS if key.place in places and key.label]
+
+
+def groups(screen: str | None = None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return (heading, [(keys, meaning)]) of every place, or of those that a screen has, its own first."""
+    places = list(PLACES) if screen is None else [*reversed(SCREENS[screen]), "everywhere"]
+    found = sorted((key for key in KEYS if key.place in places), key=lambda key: places.index(key.place))
+    return [
+        (PLACES[place], [(key.shown, key.meaning) for key in keys])
+        for place, keys in groupby(found, key=lambda key: key.place)
+    ]
+
+
+def markdown() -> str:
+    """Return docs/keys.md."""
+    parts = [
+        "# Keys\n\nOne key means one thing on every screen. No key changes or deletes stored reports.\n",
+    ]
+    for heading, keys in groups():
+        rows = "".join(f"| {shown} | {meaning} |\n" for shown, meaning in keys)
+        parts.append(f"## {heading}\n\n| Key | What it does |\n| --- | --- |\n{rows}")
+    return "\n".join(parts)

@@ -1,0 +1,159 @@
+"""Answers as text for standard output: a table to read, JSON, CSV or Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from tui.text import PROSE, cell, pad, safe, width
+from tui.widgets.fit import Need, fit
+from tui.words import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMATS = ("table", "json", "csv", "markdown")
+MISSING = "-"
+
+_FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 - the full-width ones work in spreadsheets too
+_LEAST = 12  # cells that a column of text may shrink to
+_RATES = frozenset({"failure_rate"})
+
+
+class Table(NamedTuple):
+    """An answer: rows, and which of their fields are worth a column where room is scarce."""
+
+    rows: Sequence[dict[str, object]]
+    fields: tuple[str, ...]  # all of them
+    columns: tuple[str, ...]  # those of a table to read
+
+
+def written(table: Table, form: str, room: int | None) -> str:
+    """Return an answer in one of FORMATS, ending with a newline; `room` is the width of a terminal."""
+    if form == "json":
+        return _json(table)
+    if form == "csv":
+        return _csv(table)
+    if form == "markdown":
+        return _markdown(table)
+    return _table(table, room)
+
+
+def exact(value: object) -> object:
+    """Return a value as JSON holds it: days and UTC times in ISO 8601."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def shown(field: str, value: object) -> str:
+    """Return a value as it is read."""
+    if value is None:
+        return MISSING
+    if field in _RATES:
+        return percent(cast("float | None", value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return safe(str(exact(value)), PROSE)
+
+
+def _json(table: Table) -> str:
+    found = [{field: exact(value) for field, value in row.items()} for row in table.rows]
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _csv(table: Table) -> str:
+    out = io.StringIO()
+    # Everything that is no number is quoted; csv leaves None empty.
+    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+    writer.writerow(table.fields)
+    for row in table.rows:
+        writer.writerow([_csv_value(row[field]) for field in table.fields])
+    return out.getvalue()
+
+
+def _csv_value(value: object) -> object:
+    value = exact(value)
+    if value is None:
+        return ""
+    if isinstance(value, (bool, str)):
+        text = str(value)
+        return f"'{safe(text, PROSE)}" if text.startswith(_FORMULA) else safe(text, PROSE)
+    return value
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cells) + " |\n"
+
+    rows = [line([_markdown_value(field, row[field]) for field in table.columns]) for row in table.rows]
+    rule = ["---:" if _numeric(table, field) else "---" for field in table.columns]
+    return line([heading(field) for field in table.columns]) + line(rule) + "".join(rows)
+
+
+def _markdown_value(field: str, value: object) -> str:
+    text = shown(field, value)
+    for character in "\\`*_[]<>|&":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def heading(field: str) -> str:
+    """Return the heading of a column: the words of its field."""
+    return field.replace("_", " ")
+
+
+def _numeric(table: Table, field: str) -> bool:
+    return any(isinstance(row[field], (int, float)) for row in table.rows)
+
+
+def _table(table: Table, room: int | None) -> str:
+    """Return columns under headings, headings broken into words so that figures set the widths."""
+    if not table.rows:
+        return ""
+    numeric = {field: _numeric(table, field) for field in table.columns}
+    cells = [[shown(field, row[field]) for field in table.columns] for row in table.rows]
+    longest = [
+        max(*(width(line[place]) for line in cells), *(len(word) for word in field.split("_")))
+        for place, field in enumerate(table.columns)
+    ]
+    needs = [
+        Need(size, 0 if numeric[field] else _LEAST)
+        for size, field in zip(longest, table.columns, strict=True)
+    ]
+    widths = longest if room is None else fit(needs, room - len(needs) + 1)  # two blanks between columns
+    broken = [_broken(field, size) for field, size in zip(table.columns, widths, strict=True)]
+    height = max(map(len, broken))
+    lines = [
+        [words[row - height + len(words)] if row >= height - len(words) else "" for words in broken]
+        for row in range(height)
+    ]
+    lines.append(["-" * size for size in widths])
+    lines += [
+        [text if room is None else cell(text, size) for text, size in zip(line, widths, strict=True)]
+        for line in cells
+    ]
+    return "".join(
+        "  ".join(
+            pad(text, size, right=numeric[field])
+            for text, size, field in zip(line, widths, table.columns, strict=True)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def _broken(field: str, size: int) -> list[str]:
+    """Return the words of a heading as lines that fit."""
+    lines: list[str] = []
+    for word in field.split("_"):
+        if lines and len(lines[-1]) + 1 + len(word) <= size:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word[:size])
+    return lines

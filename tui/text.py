@@ -1,0 +1,148 @@
+"""Safe text: the one way by which words of strangers reach a terminal.
+
+A report is written by anyone on the internet. Textual and plain output alike hand control characters
+through to the terminal, where they write to the clipboard, set the title or turn the reading direction.
+`safe` shows such characters as escapes; everything that is shown goes through it, here or in `tui.draw`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import idna
+from rich.cells import cell_len, set_cell_size
+
+NAME = 256  # characters shown of a name
+PROSE = 4096  # characters shown of free text
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+_MARKS = 2  # combining marks kept on one base character
+
+# Characters that Python calls printable and a terminal shows as nothing, or as a space.
+_BLANKS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+
+
+def safe(text: str, limit: int = NAME) -> str:
+    r"""Return `text` so that it can be shown anywhere: nothing acts on a terminal, nothing is invisible.
+
+    Control, format, surrogate, private and unassigned characters, line and paragraph separators, spaces
+    other than U+0020 and fillers become escapes; a base character keeps at most two combining marks; what
+    is longer than `limit` characters ends in an ellipsis.
+
+    >>> safe("A\x1b]0;T\x07")
+    'A\\x1b]0;T\\x07'
+    """
+    if len(text) > limit:
+        text = text[: limit - 1] + ELLIPSIS
+    if text.isascii():
+        return text if text.isprintable() else "".join(map(_shown, text))
+    return _few_marks("".join(map(_shown, text)))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() and not _BLANKS.match(character):
+        return character
+    return _escaped(character)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _few_marks(text: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in {"Mn", "Me"} else 0
+        if marks <= _MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def width(text: str) -> int:
+    """Return how many cells of a terminal `text` takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def cell(text: str, size: int) -> str:
+    """Return safe `text` in at most `size` cells, cut in the middle: both ends of a name tell it apart.
+
+    >>> cell("mx1.mail.example.org", 13)
+    'mx1.ma…le.org'
+    """
+    text = safe(text)
+    if width(text) <= size:
+        return text
+    if size < 1:
+        return ""
+    head = size // 2
+    tail = size - head - 1
+    left = set_cell_size(text, head).rstrip() if head else ""
+    right = text[len(text) - tail :] if tail else ""
+    while width(right) > tail:
+        right = right[1:]
+    return left + ELLIPSIS + right
+
+
+def pad(text: str, size: int, *, right: bool = False) -> str:
+    """Return shown `text` filled with spaces to `size` cells; `right` puts them before it."""
+    spaces = " " * (size - width(text))
+    return spaces + text if right else text + spaces
+
+
+@lru_cache(maxsize=4096)
+def idn(domain: str) -> str:
+    """Return a safe domain name, an A-label followed by what it stands for; never the latter alone.
+
+    >>> idn("xn--mnchen-3ya.de")
+    'xn--mnchen-3ya.de (münchen.de)'
+    """
+    shown = safe(domain)
+    if "xn--" not in domain or len(domain) > 253 or any(len(label) > 63 for label in domain.split(".")):
+        return shown
+    try:
+        decoded = idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        return shown
+    return shown if decoded == domain else f"{shown} ({safe(decoded)})"
+
+
+def wrap(text: str, size: int) -> list[str]:
+    """Return safe `text` as lines of at most `size` cells, broken between words where there are any.
+
+    >>> wrap("one two  three", 8)
+    ['one two', 'three']
+    """
+    size = max(size, 8)
+    if width(text) <= size:
+        return [text]
+    done: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if width(longer) <= size:
+            line = longer
+            continue
+        if line:
+            done.append(line)
+        while width(word) > size:
+            head = _head(word, size)
+            done.append(head)
+            word = word[len(head) :]  # noqa: PLW2901 - what is left of a word longer than the line
+        line = word
+    return [*done, line] if line else done
+
+
+def _head(text: str, size: int) -> str:
+    """Return as many characters from the beginning of `text` as fit into `size` cells."""
+    taken = text[:size]
+    while width(taken) > size:
+        taken = taken[:-1]
+    return taken

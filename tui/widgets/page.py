@@ -1,0 +1,120 @@
+"""Text to read, line by line; only the lines in sight are drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rich.segment import Segment
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui import keys
+from tui.text import PROSE, cell, pad, safe, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.binding import BindingType
+
+LABEL = 11  # cells of the column with labels
+
+
+class Said(NamedTuple):
+    """A paragraph: what it says, a word before it, and how it looks."""
+
+    text: str
+    label: str = ""
+    style: str = ""  # "heading", "bad", "warn", "good", "dim", "code" or ""
+    indent: int = 0  # cells; lines with a label stand after the labels' column
+
+
+class Page(ScrollView, can_focus=True):
+    """Paragraphs wrapped to the width of the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("text")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "page--heading",
+        "page--label",
+        "page--bad",
+        "page--warn",
+        "page--good",
+        "page--dim",
+        "page--code",
+    }
+
+    def __init__(self, paragraphs: Sequence[Said] = (), *, grows: bool = False) -> None:
+        super().__init__()
+        self.paragraphs = list(paragraphs)
+        self.grows = grows  # as high as its text, up to the max-height of its style
+        self._lines: list[tuple[str, str, str, int]] = []  # label, text, style, indent
+
+    def say(self, paragraphs: Sequence[Said]) -> None:
+        """Show these paragraphs, from the same place on if there is one."""
+        self.paragraphs = list(paragraphs)
+        self._flow()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap anew."""
+        if event.size.width != event.virtual_size.width or not self._lines:
+            self._flow()
+
+    def _flow(self) -> None:
+        room = self.size.width - 2
+        if room < 1:
+            return
+        self._lines = [line for said in self.paragraphs for line in _flowed(said, room)]
+        self.virtual_size = Size(self.size.width, len(self._lines))
+        if self.grows:
+            self.styles.height = len(self._lines)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of what is in sight."""
+        base = self.rich_style
+        place = y + self.scroll_offset.y
+        if place >= len(self._lines):
+            return Strip.blank(self.size.width, base)
+        label, text, style, indent = self._lines[place]
+        segments = [Segment(" ", base)]
+        if indent:
+            named = base + self.get_component_rich_style("page--label") if label else base
+            segments.append(Segment(pad(cell(label, indent - 1), indent), named))
+        look = base + self.get_component_rich_style(f"page--{style}") if style else base
+        segments.append(Segment(text, look))
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def text(self) -> str:
+        """Return the text, safe, as it can be copied."""
+        return "\n".join(
+            f"{safe(said.label)}  {safe(said.text, PROSE)}" if said.label else safe(said.text, PROSE)
+            for said in self.paragraphs
+        )
+
+    def action_move(self, lines: int) -> None:
+        """Scroll by some lines."""
+        self._scroll(self.scroll_offset.y + lines)
+
+    def action_page(self, pages: float) -> None:
+        """Scroll by pages."""
+        self._scroll(self.scroll_offset.y + int(pages * max(1, self.size.height - 1)))
+
+    def action_top(self) -> None:
+        """Scroll to the beginning."""
+        self._scroll(0)
+
+    def action_bottom(self) -> None:
+        """Scroll to the end."""
+        self._scroll(len(self._lines))
+
+    def _scroll(self, line: int) -> None:
+        self.scroll_to(y=line, animate=False, immediate=True, force=True)
+
+
+def _flowed(said: Said, room: int) -> list[tuple[str, str, str, int]]:
+    indent = LABEL if said.label else said.indent
+    wrapped = wrap(safe(said.text, PROSE), room - indent)
+    return [
+        (said.label if n == 0 else "", line, said.style, indent) for n, line in enumerate(wrapped or [""])
+    ]

@@ -1,0 +1,304 @@
+"""A table that draws only the rows in sight, and through which every text of a list is made safe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.segment import Segment
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui import keys
+from tui.text import cell, pad, safe, width
+from tui.widgets.fit import Need, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.style import Style
+    from textual import events
+    from textual.binding import BindingType
+
+Row = Any  # a table knows nothing of its rows but what its columns ask of them
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One property of the rows, and how it is shown."""
+
+    heading: str
+    value: Callable[[Row], object]  # what is sorted by
+    show: Callable[[Row], str] | None = None  # what is seen, if that is not the value itself
+    style: Callable[[Row], str] | None = None  # "bad", "warn", "good", "dim" or "" for a row
+    right: bool = False
+    least: int = 0  # cells it may shrink to, cut in the middle; 0 never shrinks
+    drop: int = 0  # dropped when there is no room, the highest first; 0 never
+
+    def text(self, row: Row) -> str:
+        """Return what is seen of a row, safe."""
+        if self.show is not None:
+            return safe(self.show(row))
+        value = self.value(row)
+        return "" if value is None else f"{value:,}" if isinstance(value, int) else safe(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row with its texts, made once."""
+
+    row: Row
+    key: object
+    texts: tuple[str, ...]
+
+
+class Table(ScrollView, can_focus=True):
+    """Rows under headings, with a cursor, an order and a filter."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("list")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "table--heading",
+        "table--cursor",
+        "table--bad",
+        "table--warn",
+        "table--good",
+        "table--dim",
+    }
+
+    cursor = reactive(0)
+    """Place of the highlighted row among those shown."""
+
+    class Opened(Message):
+        """A row was chosen."""
+
+        def __init__(self, row: Row) -> None:
+            super().__init__()
+            self.row = row
+
+    class Moved(Message):
+        """Another row is highlighted, or none."""
+
+        def __init__(self, row: Row | None) -> None:
+            super().__init__()
+            self.row = row
+
+    class Changed(Message):
+        """Order or filter changed."""
+
+    def __init__(self, columns: Sequence[Column] = (), *, key: Callable[[Row], object] | None = None) -> None:
+        super().__init__()
+        self.columns = tuple(columns)
+        self.key = key or (lambda row: row)
+        self.lines: list[Line] = []  # all rows, in the order they came
+        self.shown: list[Line] = []  # those that the filter leaves, sorted
+        self.words: tuple[str, ...] = ()
+        self.order_by: int | None = None
+        self.descending = False
+        self._widths: list[int] = []  # of each column, -1 for one that has no room
+        self._moved: object = None
+
+    # Filling
+
+    def fill(
+        self,
+        rows: Sequence[Row],
+        columns: Sequence[Column] | None = None,
+        key: Callable[[Row], object] | None = None,
+    ) -> None:
+        """Show these rows. The cursor stays on the row with the same key, if it is still there."""
+        if columns is not None and tuple(columns) != self.columns:
+            self.columns = tuple(columns)
+            self.order_by, self.descending = None, False
+        if key is not None:
+            self.key = key
+        self.lines = [self._line(row) for row in rows]
+        self._arrange()
+
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Show these rows after the others."""
+        self.lines += [self._line(row) for row in rows]
+        self._arrange()
+
+    def _line(self, row: Row) -> Line:
+        return Line(row, self.key(row), tuple(column.text(row) for column in self.columns))
+
+    def filter(self, words: str) -> None:
+        """Show only the rows with all these words in columns that can be seen."""
+        self.words = tuple(words.casefold().split())
+        self._arrange()
+        self.post_message(self.Changed())
+
+    def row(self) -> Row | None:
+        """Return the highlighted row."""
+        return self.shown[self.cursor].row if self.cursor < len(self.shown) else None
+
+    def _arrange(self) -> None:
+        """Fit the columns, filter, sort, and put the cursor back on its row."""
+        before = self.shown[self.cursor].key if self.cursor < len(self.shown) else None
+        self._fit()
+        self.shown = [line for line in self.lines if self._matches(line)]
+        if self.order_by is not None:
+            column = self.columns[self.order_by]
+            self.shown.sort(key=lambda line: _sortable(column.value(line.row)), reverse=self.descending)
+        places = {line.key: place for place, line in enumerate(self.shown)}
+        self.virtual_size = Size(self.size.width, len(self.shown) + 1)
+        self.cursor = places.get(before, min(self.cursor, max(0, len(self.shown) - 1)))
+        self._follow()
+        self.refresh()
+        self._tell()
+
+    def _matches(self, line: Line) -> bool:
+        if not self.words:
+            return True
+        seen = "\n".join(
+            text for text, size in zip(line.texts, self._widths, strict=True) if size >= 0
+        ).casefold()
+        return all(word in seen for word in self.words)
+
+    def _fit(self) -> None:
+        """Give each column its width."""
+        longest = [width(heading) for heading in self._headings()]
+        for line in self.lines:
+            for place, text in enumerate(line.texts):
+                if len(text) > longest[place]:
+                    longest[place] = max(longest[place], width(text))
+        needs = [
+            Need(size, column.least, column.drop) for size, column in zip(longest, self.columns, strict=True)
+        ]
+        self._widths = fit(needs, self.size.width - 2)
+
+    def _headings(self) -> list[str]:
+        arrow = "-" if self.descending else "+"
+        return [
+            f"{column.heading}{arrow}" if place == self.order_by else column.heading
+            for place, column in enumerate(self.columns)
+        ]
+
+    # Drawing
+
+    def on_resize(self) -> None:
+        """Fit the columns anew."""
+        self._arrange()
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of what is in sight: the headings, then rows."""
+        base = self.rich_style
+        if y == 0:
+            return self._strip(
+                " ", self._headings(), base + self.get_component_rich_style("table--heading"), None
+            )
+        place = y - 1 + self.scroll_offset.y
+        if place >= len(self.shown):
+            return Strip.blank(self.size.width, base)
+        line = self.shown[place]
+        if place == self.cursor:
+            style = base + self.get_component_rich_style("table--cursor")
+            return self._strip(">", line.texts, style, None)
+        return self._strip(" ", line.texts, base, line.row)
+
+    def _strip(self, mark: str, texts: Sequence[str], style: Style, row: Row | None) -> Strip:
+        segments = [Segment(mark, style)]
+        for text, size, column in zip(texts, self._widths, self.columns, strict=True):
+            if size < 0:
+                continue
+            name = column.style(row) if row is not None and column.style is not None else ""
+            own = style + self.get_component_rich_style(f"table--{name}") if name else style
+            segments += [Segment(pad(cell(text, size), size, right=column.right), own), Segment(" ", style)]
+        return Strip(segments).adjust_cell_length(self.size.width, style)
+
+    # Moving
+
+    def watch_cursor(self) -> None:
+        """Keep the cursor in sight."""
+        self._follow()
+        self.refresh()
+        self._tell()
+
+    def _follow(self) -> None:
+        self.scroll_to_region(
+            Region(0, self.cursor, 1, 2), animate=False, force=True, immediate=True, x_axis=False
+        )
+
+    def _tell(self) -> None:
+        row = self.row()
+        if row is not self._moved:
+            self._moved = row
+            self.post_message(self.Moved(row))
+
+    def _go(self, place: int) -> None:
+        self.cursor = max(0, min(place, len(self.shown) - 1))
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by some rows."""
+        self._go(self.cursor + rows)
+
+    def action_page(self, pages: float) -> None:
+        """Move the cursor by pages of what is in sight."""
+        self._go(self.cursor + int(pages * max(1, self.size.height - 1)))
+
+    def action_top(self) -> None:
+        """Move to the first row."""
+        self._go(0)
+
+    def action_bottom(self) -> None:
+        """Move to the last row."""
+        self._go(len(self.shown) - 1)
+
+    def action_open(self) -> None:
+        """Choose the highlighted row."""
+        row = self.row()
+        if row is not None:
+            self.post_message(self.Opened(row))
+
+    def action_sort(self) -> None:
+        """Sort by the next column in sight; after the last one, as the rows came."""
+        places = [None, *(place for place, size in enumerate(self._widths) if size >= 0)]
+        here = places.index(self.order_by) if self.order_by in places else 0
+        self._sort(places[(here + 1) % len(places)])
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        if self.order_by is not None:
+            self._sort(self.order_by, descending=not self.descending)
+
+    def _sort(self, column: int | None, *, descending: bool | None = None) -> None:
+        self.order_by = column
+        if descending is None:  # numbers are wanted with the most first
+            descending = column is not None and self.columns[column].right
+        self.descending = descending
+        self._arrange()
+        self.post_message(self.Changed())
+
+    def on_click(self, event: events.Click) -> None:
+        """Highlight the row clicked on; open it when it is highlighted; sort by the heading."""
+        if event.y == 0:
+            self._sort(self._column_at(event.x))
+            return
+        place = event.y - 1 + self.scroll_offset.y
+        if place == self.cursor:
+            self.action_open()
+        elif place < len(self.shown):
+            self.cursor = place
+
+    def _column_at(self, x: int) -> int | None:
+        end = 1
+        for place, size in enumerate(self._widths):
+            end += size + 1 if size >= 0 else 0
+            if x < end and size >= 0:
+                return place
+        return None
+
+
+def _sortable(value: object) -> tuple[int, Any]:
+    """Return a key that puts nothing first, and compares like with like."""
+    if value is None:
+        return 0, 0
+    if isinstance(value, (int, float)):
+        return 1, value
+    if isinstance(value, (date, datetime)):
+        return 2, value.isoformat()
+    return 3, str(value).casefold()

@@ -1,0 +1,96 @@
+"""Figures, days and marks as they are written on screens and on paper."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STRIP = 14  # days
+STRIP_LEGEND = "14 days: blank no report  . no failure  : failed  # would block"
+
+_DAY = 86_400
+
+# What stands out and how: a word comes first, then a colour.
+IMPACT_STYLE = {"would-block": "bad", "unclear": "warn", "projected": "warn", "dane": "warn"}
+BLOCKING = frozenset({"would-block", "unclear"})
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number and its noun.
+
+    >>> count(1, "session"), count(2000, "session")
+    ('1 session', '2,000 sessions')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(rate: float | None) -> str:
+    """Return a rate as a percentage that never rounds a failure away.
+
+    >>> percent(0.052), percent(0.00001), percent(0.0), percent(None)
+    ('5.2%', '<0.1%', '0%', '-')
+    """
+    if rate is None:
+        return "-"
+    if not rate:
+        return "0%"
+    if rate < 0.001:
+        return "<0.1%"
+    return "100%" if rate == 1 else f"{min(rate, 0.999):.1%}"
+
+
+def lasting(seconds: int | None) -> str:
+    """Return a max_age in the largest unit that is exact.
+
+    >>> lasting(604800), lasting(86401), lasting(None)
+    ('7 d', '86,401 s', '-')
+    """
+    if seconds is None:
+        return "-"
+    return f"{seconds // _DAY:,} d" if seconds % _DAY == 0 and seconds else f"{seconds:,} s"
+
+
+def size(number: int) -> str:
+    """Return a size in bytes, short.
+
+    >>> size(412), size(2911), size(5 << 20)
+    ('412 B', '2.8 KiB', '5.0 MiB')
+    """
+    if number < 1024:
+        return f"{number} B"
+    if number < 1 << 20:
+        return f"{number / 1024:.1f} KiB"
+    return f"{number / (1 << 20):.1f} MiB"
+
+
+def month_day(day: date) -> str:
+    """Return a day without its year, for narrow columns."""
+    return f"{day:%m-%d}"
+
+
+def moment(time: datetime | None) -> str:
+    """Return a UTC time to the minute."""
+    return "-" if time is None else f"{time:%Y-%m-%d %H:%MZ}"
+
+
+def span(first: date, last: date) -> str:
+    """Return a period."""
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def place(mx_key: str) -> str:
+    """Return where a series fails: a host name, an address, or that no MX was reached."""
+    return "before any MX" if mx_key == "*" else mx_key.removeprefix("ip:")
+
+
+def strip(days: Iterable[tuple[date, int, int]], end: date) -> str:
+    """Return a mark a day for the 14 days up to `end`, from (day, failed, would-block) of those with reports.
+
+    >>> strip([(date(2026, 11, 20), 3, 1), (date(2026, 11, 18), 0, 0)], date(2026, 11, 20))
+    '           . #'
+    """
+    marks = {day: "#" if block else ":" if failed else "." for day, failed, block in days}
+    return "".join(marks.get(end - timedelta(days=ago), " ") for ago in range(STRIP - 1, -1, -1))
