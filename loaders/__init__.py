@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from loaders.run import KnownFiles
     from tlsrpt.store import Store
 
 
@@ -73,14 +74,37 @@ def load(
     source: Source,
     store: Store,
     *,
+    known: KnownFiles | None = None,
     vouch: bool = False,
     progress: Callable[[Status], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Summary:
-    """Store every report of a source and return what was done."""
-    raise NotImplementedError
+    """Store every report of a source and return what was done.
+
+    `known` is what the source asks about known files; the reports in those count as duplicates. `vouch`
+    says that the operator answers for the origin of mail, as for bare files. `progress` is told now and
+    then, in this thread; once `stopped` is true, what was read so far is stored and the run ends.
+    Raises SourceError if the source cannot be read, StoreError if the store cannot be written.
+    """
+    from loaders.run import Run  # noqa: PLC0415 - the types above are wanted where no database is
+
+    summary = Run(store, known=known, vouch=vouch, progress=progress, stopped=stopped).load(source)
+    return summary._replace(duplicates=summary.duplicates + known.reports) if known else summary
 
 
 def reread(store: Store, *, everything: bool = False, stopped: Callable[[], bool] = lambda: False) -> Summary:
-    """Read refused deliveries again, or all of them, from what the store kept."""
-    raise NotImplementedError
+    """Read refused deliveries again, or everything, from what the store kept, as this version reads it.
+
+    In the summary, `reports` are those that became readable, or with `everything` those read anew.
+    Raises StoreError if the store cannot be written.
+    """
+    from loaders.reread import reread as run  # noqa: PLC0415 - as above
+
+    return run(store, everything=everything, stopped=stopped)
+
+
+def known_files(store: Store, *, vouch: bool = False) -> KnownFiles:
+    """Return what tells a source which files the store has read before."""
+    from loaders.run import KnownFiles  # noqa: PLC0415 - as above
+
+    return KnownFiles(store, vouch=vouch)

@@ -112,9 +112,7 @@ class OneReport(NamedTuple):
     document: bytes  # JSON as received
 
 
-def newest(
-    store: Store, scope: Scope = EVERYTHING, *, limit: int = 1000, offset: int = 0
-) -> list[ReportRow]:
+def newest(store: Store, scope: Scope = EVERYTHING, *, limit: int = 1000, offset: int = 0) -> list[ReportRow]:
     """Return reports, newest day first, `limit` of them from `offset` on."""
     return rows(store, "reports_newest", ReportRow, scope, limit=limit, offset=offset)
 

@@ -1,14 +1,54 @@
-"""The store (being written)."""
+"""The store: everything known, in one DuckDB file that several processes may use.
+
+DuckDB lets one process write or many read. So a connection is opened for each use and closed after it,
+which costs about 10 ms whatever the size, and an advisory lock on two files beside the store lets readers
+and writers take turns. DuckDB's own lock stays as the safety net against programs that know no gate.
+
+Nothing here opens the database file by other means while DuckDB has it: closing any descriptor of it would
+drop DuckDB's lock without a word.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import re
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache, cached_property
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    import duckdb
+import duckdb
+import nanoarrow
+
+if sys.platform == "win32":
+    fcntl = None  # DuckDB's own lock, with retries, has to do
+else:
+    import fcntl
+
+# How long one waits for a store that another process uses, before saying so.
+PATIENCE = 30.0  # seconds
+
+# SQL over strangers' data reads and writes no files, loads no code and changes no setting.
+_LOCKED_DOWN: Mapping[str, str] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    "python_enable_replacements": "false",
+    "memory_limit": "512MB",
+    "threads": "2",
+}
+# Readable by DuckDB clients from 1.2 on; 2.0's own format is read by none of them.
+_FORMAT = {"storage_compatibility_version": "v1.2.0"}
+
+_HOLDER = re.compile(r"\(PID (\d+)\)")
 
 
 class StoreError(Exception):
@@ -16,19 +56,345 @@ class StoreError(Exception):
 
 
 class Store:
-    """Reports in one DuckDB file, or in memory."""
+    """Evidence in one DuckDB file, or in memory.
+
+    A store may be shared by threads: each use has a connection of its own, since one connection used by two
+    threads answers wrongly without a word.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._memory = duckdb.connect(":memory:", config=dict(_LOCKED_DOWN)) if path is None else None
+        self._writers = threading.Lock()  # in memory: one writer at a time, as with a file
+        self._here = threading.local()
+        self._views_made = False
 
     @classmethod
-    def open(cls, path: Path) -> Store:
-        """Return the store at this path, made if need be."""
-        raise NotImplementedError
+    def open(cls, path: Path, *, create: bool = False) -> Store:
+        """Return the store at `path`; `create` makes it, readable by its owner only, if there is none.
+
+        Raises StoreError if there is none, if it was made by a newer version, or if it is no store.
+        """
+        store = cls(path)
+        if not path.exists():
+            if not create:
+                raise StoreError(f"no store at {path}: `tlsrpt load PATH` makes one")
+            _make_private_directory(path.parent)
+        elif store._is_current():
+            return store
+        with store.writing():
+            return store
 
     @classmethod
     def memory(cls) -> Store:
         """Return an empty store in memory."""
-        raise NotImplementedError
+        store = cls(None)
+        connection = store._connection
+        connection.execute("SET TimeZone='UTC'")
+        connection.execute("SET lock_configuration=true")
+        _bring_up(connection)
+        return store
+
+    def close(self) -> None:
+        """Let go of a store in memory; one on disk is open only while it is used."""
+        if self._memory is not None:
+            self._memory.close()
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        assert self._memory is not None
+        return self._memory
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a connection to ask questions of; nested uses in one thread share it."""
-        raise NotImplementedError
+        """Yield a connection for questions; uses inside it, in the same thread, share it.
+
+        Raises StoreError if the store cannot be read.
+        """
+        shared = getattr(self._here, "connection", None)
+        if shared is not None:
+            yield shared
+            return
+        with ExitStack() as stack:
+            if self._memory is not None:
+                connection = self._memory.cursor()
+            else:
+                connection = stack.enter_context(self._opened(write=False))
+            self._here.connection = connection
+            try:
+                yield connection
+            except duckdb.Error as error:
+                raise StoreError(_first_line(error)) from error
+            finally:
+                self._here.connection = None
+                connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection inside one transaction: it is committed at the end, or nothing of it is kept.
+
+        Raises StoreError if the store cannot be written.
+        """
+        with ExitStack() as stack:
+            if self._memory is not None:
+                stack.enter_context(self._writers)
+                connection = self._memory.cursor()
+            else:
+                connection = stack.enter_context(self._opened(write=True))
+            self._here.connection = connection
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            except duckdb.Error as error:
+                raise StoreError(_first_line(error)) from error
+            finally:
+                self._here.connection = None
+                # A connection that is closed rolls back what it did not commit.
+                connection.close()
+
+    @contextmanager
+    def _opened(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        assert self.path is not None
+        until = time.monotonic() + PATIENCE
+        with gate(self.path, write=write, until=until), _private_files(self.path):
+            connection = _connect(self.path, write=write, until=until)
+            try:
+                connection.execute("SET TimeZone='UTC'")
+                connection.execute("SET lock_configuration=true")
+                if write and not self._views_made:
+                    _bring_up(connection)
+                    self._views_made = True
+                yield connection
+            except duckdb.Error as error:
+                raise StoreError(_first_line(error)) from error
+            finally:
+                connection.close()
+
+    @cached_property
+    def columns(self) -> dict[str, dict[str, str]]:
+        """The columns of each table and their types."""
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+            ).fetchall()
+        tables: dict[str, dict[str, str]] = {}
+        for table, name, kind in found:
+            tables.setdefault(table, {})[name] = kind
+        return tables
+
+    def _is_current(self) -> bool:
+        """Return whether the store has every step that we know; refuse it if it has more."""
+        with self.reading() as connection:
+            missing = set(_steps()) - _applied(connection, self.path)
+        return not missing
+
+
+# --------------------------------------------------------------------------------------------------------
+# Opening a file that others use too.
+
+
+def _connect(path: Path, *, write: bool, until: float) -> duckdb.DuckDBPyConnection:
+    config: dict[str, Any] = {**_LOCKED_DOWN, "temp_directory": f"{path}.tmp"}
+    if write:
+        config |= _FORMAT
+    pause = 0.01
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=not write, config=config)
+        except duckdb.Error as error:
+            if "Could not set lock" not in str(error):
+                raise StoreError(f"{path} cannot be opened: {_first_line(error)}") from error
+            if time.monotonic() > until:
+                holder = _HOLDER.search(str(error))
+                whom = f"process {holder[1]}" if holder else "another process"
+                raise StoreError(f"{path} is in use by {whom}; try again when it is done") from error
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+@contextmanager
+def _private_files(path: Path) -> Iterator[None]:
+    """Let whatever DuckDB makes (database, log, temporary files) be for its owner's eyes."""
+    with suppress(OSError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def gate(path: Path, *, write: bool, until: float) -> Iterator[None]:
+    """Wait for one's turn at the store, so that neither readers nor writers starve.
+
+    A writer holds the turnstile while it waits, so that readers who come later queue up behind it. The
+    kernel lets go of both locks when a process dies. Raises StoreError after `until` (time.monotonic).
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    with ExitStack() as stack:
+        turnstile = stack.enter_context(_lock_file(f"{path}.gate"))
+        room = stack.enter_context(_lock_file(f"{path}.lock"))
+        kind = fcntl.LOCK_EX if write else fcntl.LOCK_SH
+        _lock(turnstile, kind, path, until)
+        _lock(room, kind, path, until)
+        if not write:
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
+        if write:
+            os.ftruncate(room, 0)
+            os.pwrite(room, str(os.getpid()).encode(), 0)
+        yield
+
+
+@contextmanager
+def _lock_file(name: str) -> Iterator[int]:
+    try:
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        # A reader may have no right to write here; then DuckDB's own lock has to do.
+        yield -1
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int, path: Path, until: float) -> None:
+    if descriptor < 0:
+        return
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                with suppress(OSError, ValueError):
+                    holder = int(Path(f"{path}.lock").read_text(encoding="ascii"))
+                    raise StoreError(f"{path} is in use by process {holder}; try again when it is done") from None
+                raise StoreError(f"{path} is in use by another process; try again when it is done") from None
+        else:
+            return
+        time.sleep(0.02)
+
+
+def _make_private_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be made: {error.strerror}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+# --------------------------------------------------------------------------------------------------------
+# The schema, step by step.
+
+
+@cache
+def _steps() -> dict[str, str]:
+    """Return the steps by name, in order. An applied step is never edited."""
+    found = [entry for entry in (files("tlsrpt") / "schema").iterdir() if entry.name.endswith(".sql")]
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
+
+
+def _applied(connection: duckdb.DuckDBPyConnection, path: object) -> set[str]:
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if "steps" not in tables:
+        if tables:
+            raise StoreError(f"{path} is a DuckDB file, but no store of tlsrpt")
+        return set()
+    applied = {name for (name,) in connection.execute("SELECT name FROM steps").fetchall()}
+    if ahead := sorted(applied - set(_steps())):
+        raise StoreError(f"{path} was made by a newer version of tlsrpt (it has {', '.join(ahead)}); upgrade this one")
+    return applied
+
+
+def _bring_up(connection: duckdb.DuckDBPyConnection) -> None:
+    """Apply the steps that a store lacks, each in a transaction with the record of its name."""
+    [(path,)] = connection.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchall()
+    applied = _applied(connection, path)
+    for name, text in _steps().items():
+        if name in applied:
+            continue
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE IF NOT EXISTS steps (name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)")
+        connection.execute(text)
+        connection.execute("INSERT INTO steps VALUES (?, now()::TIMESTAMP)", [name])
+        if not connection.execute("SELECT 1 FROM properties WHERE name = 'secret'").fetchall():
+            connection.execute("INSERT INTO properties VALUES ('secret', ?)", [secrets.token_hex(16)])
+        connection.execute("COMMIT")
+    connection.execute((files("tlsrpt") / "views.sql").read_text(encoding="utf-8"))
+
+
+# --------------------------------------------------------------------------------------------------------
+# Columns in.
+
+Column = Sequence[Any]
+
+_ARROW = {
+    "BIGINT": nanoarrow.int64,
+    "BOOLEAN": nanoarrow.bool_,
+    "BLOB": nanoarrow.binary,
+    # Dates and times travel as ISO 8601 text: DuckDB reads it faster than Python converts it.
+    "DATE": nanoarrow.string,
+    "TIMESTAMP": nanoarrow.string,
+    "VARCHAR": nanoarrow.string,
+}
+
+
+class Rows:
+    """Rows for one table, given as columns of equal length by name, ready to be inserted.
+
+    Dates and timestamps are ISO 8601 text; a VARCHAR[] column takes sequences of str.
+    """
+
+    def __init__(self, store: Store, table: str, columns: Mapping[str, Column]) -> None:
+        self.table = table
+        self.count = len(next(iter(columns.values())))
+        kinds = store.columns[table]
+        arrays = {name: _array(column, kinds[name]) for name, column in columns.items()}
+        schema = nanoarrow.struct({name: array.schema for name, array in arrays.items()})
+        self._array = nanoarrow.c_array_from_buffers(schema, self.count, [None], children=list(arrays.values()))
+
+    def insert(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        raised: Mapping[str, int] | None = None,
+        dropped: Sequence[int] = (),
+    ) -> None:
+        """Insert the rows, the columns in `raised` by so much higher, without those of the reports `dropped`."""
+        if not self.count:
+            return
+        what, where, given = "*", "", dict[str, object](raised or {})
+        if raised:
+            what = f"* REPLACE ({', '.join(f'{name} + ${name} AS {name}' for name in raised)})"
+        if dropped:
+            where = " WHERE report NOT IN (SELECT unnest($dropped::BIGINT[]))"
+            given["dropped"] = list(dropped)
+        connection.register("incoming", nanoarrow.ArrayStream(self._array))
+        try:
+            # Names of our own tables and columns; values are bound.
+            connection.execute(f"INSERT INTO {self.table} BY NAME SELECT {what} FROM incoming{where}", given)  # noqa: S608
+        finally:
+            connection.unregister("incoming")
+
+
+def _array(column: Column, kind: str) -> Any:  # noqa: ANN401 - an Arrow array, which has no type stubs
+    if kind == "VARCHAR[]":
+        offsets = [0]
+        for value in column:
+            offsets.append(offsets[-1] + len(value))
+        strings = nanoarrow.c_array([item for value in column for item in value], nanoarrow.string())
+        return nanoarrow.c_array_from_buffers(
+            nanoarrow.list_(nanoarrow.string()),
+            len(column),
+            [None, nanoarrow.c_buffer(offsets, nanoarrow.int32())],
+            children=[strings],
+        )
+    return nanoarrow.c_array(column, _ARROW[kind]())

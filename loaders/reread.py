@@ -1,0 +1,148 @@
+"""Read again what the store kept, as this version reads it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from loaders import Summary
+from loaders.batch import Stored, write
+from loaders.run import CONTAINER, Reader
+from tlsrpt.delivery import Document, Mail, Refused, unpack
+from tlsrpt.parse import hints, parse
+from tlsrpt.report import Defect, ReportError
+
+if TYPE_CHECKING:
+    from tlsrpt.store import Store
+
+# One transaction's worth.
+_CHUNK = 2_000
+_CHUNK_BYTES = 16 << 20
+
+_REFUSED = "outcome = 'refused' AND report IS NULL AND size > 0"
+_REPORTS = "outcome = 'loaded'"
+_REPORTS_WITH_REFUSED_ENTRIES = (
+    "outcome = 'loaded' AND report IN (SELECT report FROM deliveries WHERE outcome = 'refused' AND report IS NOT NULL)"
+)
+
+
+class _Kept(NamedTuple):
+    delivery: int
+    source: str
+    name: str
+    vouched: bool
+    content: bytes
+    mail: Mail | None
+    report: int | None
+    trust: str | None
+    container: tuple[str, ...]  # what was odd about the container that the document came in
+
+
+def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Summary:
+    """Read refused deliveries again, and reports with refused entries; or refused deliveries and all reports.
+
+    Each chunk is one transaction, in which the new rows take the place of the old ones.
+    """
+    began = time.monotonic()
+    now = datetime.now(UTC).replace(tzinfo=None)
+    total = Stored(0, 0, 0, 0, 0, 0)
+    interrupted = False
+    steps = (
+        (_REFUSED, _try_again),
+        (_REPORTS if everything else _REPORTS_WITH_REFUSED_ENTRIES, _derive_anew),
+    )
+    for which, read in steps:
+        # What a step itself adds is not read again.
+        for chunk in _chunks(store, which, until=_newest(store)):
+            reader = Reader(store, now)
+            for kept in chunk:
+                read(reader, kept)
+            total = Stored(*map(sum, zip(total, write(store, reader.next_batch(), now), strict=True)))
+            if interrupted := stopped():
+                break
+        if interrupted:
+            break
+    return Summary(*total, seconds=time.monotonic() - began, interrupted=interrupted)
+
+
+def _try_again(reader: Reader, kept: _Kept) -> None:
+    """Take in a refused delivery once more; what becomes of it replaces the refusal."""
+    reader.batch.replaced.append(kept.delivery)
+    for opened in unpack(kept.content, kept.name or kept.source):
+        # A part that was kept by itself has lost the mail around it; the store has not.
+        if kept.mail is not None and isinstance(opened, Document | Refused) and opened.mail is None:
+            opened = opened._replace(mail=kept.mail)  # noqa: PLW2901 - the same thing, completed
+        reader.take(opened, kept.source, vouched=kept.vouched)
+
+
+def _derive_anew(reader: Reader, kept: _Kept) -> None:
+    """Take in the document of a report once more; one that can no longer be read stays as it is."""
+    assert kept.report is not None
+    try:
+        parsed = parse(kept.content, hints(kept.mail, kept.name or kept.source))
+    except ReportError:
+        return
+    document = Document(kept.name, kept.content, kept.mail, tuple(Defect("", said) for said in kept.container))
+    place = reader.document(parsed, document, kept.source, vouched=kept.vouched, trust=kept.trust)
+    reader.batch.replaced.append(kept.delivery)
+    reader.batch.replaced_reports[place] = kept.report
+
+
+def _newest(store: Store) -> int:
+    with store.reading() as connection:
+        [(newest,)] = connection.execute("SELECT coalesce(max(delivery), 0) FROM deliveries").fetchall()
+    return int(newest)
+
+
+def _chunks(store: Store, which: str, until: int) -> Iterator[list[_Kept]]:
+    """Yield what was kept of the deliveries that the condition `which` names, oldest first, in chunks."""
+    after = 0
+    while True:
+        with store.reading() as connection:
+            # The conditions are the three above; numbers are bound.
+            sizes = connection.execute(
+                f"SELECT delivery, size FROM deliveries WHERE {which} AND delivery > ? AND delivery <= ? "  # noqa: S608 - the conditions above
+                f"ORDER BY delivery LIMIT {_CHUNK}",
+                [after, until],
+            ).fetchall()
+            chosen: list[int] = []
+            room = _CHUNK_BYTES
+            for delivery, size in sizes:
+                if chosen and size > room:
+                    break
+                chosen.append(delivery)
+                room -= size
+            if not chosen:
+                return
+            found = connection.execute(_KEPT, {"deliveries": chosen, "container": CONTAINER}).fetchall()
+        after = chosen[-1]
+        yield [_kept(*row) for row in found]
+
+
+def _kept(*row: Any) -> _Kept:  # noqa: ANN401 - a row of the question below
+    delivery, source, name, vouched, content, *mail, report, trust, container = row
+    return _Kept(
+        delivery,
+        source,
+        name,
+        vouched,
+        content,
+        Mail(*mail) if any(mail) else None,
+        report,
+        trust,
+        tuple(container or ()),
+    )
+
+
+_KEPT = """
+SELECT d.delivery, d.source, d.name, d.vouched, p.content, d.message_id, d.sender, d.subject, d.report_domain,
+    d.report_submitter, d.received_at, d.report, r.trust,
+    (SELECT list(message) FROM defects WHERE report = d.report AND place = $container) AS container
+FROM deliveries AS d
+JOIN payloads AS p ON p.delivery = d.delivery
+LEFT JOIN reports AS r ON r.report = d.report
+WHERE d.delivery IN (SELECT unnest($deliveries::BIGINT[]))
+ORDER BY d.delivery
+"""

@@ -1,0 +1,265 @@
+"""One run of loading: read and parse in this thread, store in another, a batch at a time."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from queue import Queue
+from typing import TYPE_CHECKING, Self
+
+from loaders import Delivery, Done, File, Source, Status, Summary
+from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
+from loaders.rows import Incoming, better
+from tlsrpt.delivery import Document, Opened, Refused, unpack
+from tlsrpt.parse import Parsed, Reading, RefusedEntry, excluded, hints, parse
+from tlsrpt.report import Defect, ReportError
+
+if TYPE_CHECKING:
+    from tlsrpt.delivery import Mail
+    from tlsrpt.store import Store
+
+# Enough reports for columns to pay, few enough for memory and for others who wait for the store.
+_BATCH_REPORTS = 5_000
+_BATCH_BYTES = 16 << 20
+_TELL_EVERY = 0.1  # seconds
+
+CONTAINER = "container"  # the place of defects outside the document
+
+
+class KnownFiles:
+    """Tells which files the store has read to their end, unchanged since."""
+
+    def __init__(self, store: Store, *, vouch: bool) -> None:
+        self._store = store
+        self._vouch = vouch
+        self.reports = 0  # how many reports the known files held
+        self.changed: set[str] = set()  # paths of files that were read before and are not the same now
+
+    def __call__(self, files: Sequence[File]) -> set[File]:
+        """Return those of the files that need not be opened again."""
+        with self._store.reading() as connection:
+            found = connection.execute(
+                """
+                SELECT path, size, mtime_ns, reports, vouched FROM files
+                WHERE path IN (SELECT unnest($paths::VARCHAR[]))
+                """,
+                {"paths": [file.path for file in files]},
+            ).fetchall()
+        # What the operator answers for from now on is read again, to be believed.
+        held = {File(*row[:3]): row[3] for row in found if row[4] or not self._vouch}
+        same = held.keys() & set(files)
+        self.reports += sum(held[file] for file in same)
+        self.changed |= {row[0] for row in found} - {file.path for file in same}
+        return same
+
+
+class Reader:
+    """Turns what was opened into a batch."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        with store.reading() as connection:
+            [(secret,)] = connection.execute("SELECT value FROM properties WHERE name = 'secret'").fetchall()
+        self._secret = bytes.fromhex(secret)
+        self._now = now
+        self.batch = Batch()
+        self.reports = 0  # read so far, over all batches
+        self.refused = 0
+
+    def next_batch(self) -> Batch:
+        """Return the batch, and begin another."""
+        done, self.batch = self.batch, Batch()
+        return done
+
+    def take(self, opened: Opened, source: str, *, vouched: bool) -> None:
+        """Take in one thing that was found in a delivery."""
+        if isinstance(opened, Document):
+            try:
+                parsed = parse(opened.content, hints(opened.mail, opened.name or source))
+            except ReportError as error:
+                self.refuse(source, opened.name, str(error), opened.content, opened.mail, vouched=vouched)
+            else:
+                self.document(parsed, opened, source, vouched=vouched)
+        elif isinstance(opened, Refused):
+            self.refuse(source, opened.name, opened.reason, opened.content, opened.mail, vouched=vouched)
+        else:
+            self.batch.arrivals.append(Arrival(source, opened.name, "skipped", opened.what, b"", None, vouched))
+
+    def refuse(self, source: str, name: str, reason: str, content: bytes, mail: Mail | None, *, vouched: bool) -> None:
+        """Keep something that cannot be read, with the reason."""
+        self._arrive(Arrival(source, name, "refused", reason, content, mail, vouched))
+        self.refused += 1
+
+    def document(
+        self, parsed: Parsed, opened: Document, source: str, *, vouched: bool, trust: str | None = None
+    ) -> int:
+        """Take in what a document held and return the place in the batch of its first report."""
+        first = len(self.batch.incoming)
+        for reading in parsed.readings:
+            place = self._report(reading, opened, source, vouched=vouched, trust=trust)
+            self._entries(reading.refused, opened, source, place, vouched=vouched)
+        self._entries(parsed.refused, opened, source, None, vouched=vouched)
+        return first
+
+    def _report(self, reading: Reading, opened: Document, source: str, *, vouched: bool, trust: str | None) -> int:
+        report, mail = reading.report, opened.mail
+        if opened.defects:
+            odd = tuple(Defect(CONTAINER, message) for _, message in opened.defects)
+            report = report._replace(defects=odd + report.defects)
+        # Anyone can mail a report; a bare file is one that the operator chose.
+        vouched = vouched or mail is None
+        received = mail.received if mail else None
+        self.batch.incoming.append(
+            Incoming(
+                report,
+                reading.document,
+                identity(self._secret, report),
+                content_hash(reading.document),
+                better("vouched" if vouched else "unchecked", trust or "unverified"),
+                received,
+                excluded(report, received, self._now),
+                len(self.batch.arrivals),
+            )
+        )
+        self._arrive(Arrival(source, opened.name, "report", "", b"", mail, vouched))
+        self.batch.bytes += len(reading.document)
+        self.reports += 1
+        return len(self.batch.incoming) - 1
+
+    def _entries(
+        self, entries: Sequence[RefusedEntry], opened: Document, source: str, of: int | None, *, vouched: bool
+    ) -> None:
+        for entry in entries:
+            name = f"{opened.name} {entry.where}".strip()
+            self._arrive(Arrival(source, name, "refused", entry.reason, entry.content, opened.mail, vouched, of))
+            self.refused += 1
+
+    def _arrive(self, arrival: Arrival) -> None:
+        self.batch.arrivals.append(arrival)
+        self.batch.bytes += len(arrival.content)
+
+
+class Run:
+    """One run of loading into a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        known: KnownFiles | None,
+        vouch: bool,
+        progress: Callable[[Status], None] | None,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._changed = known.changed if known else set()
+        self._vouch = vouch
+        self._progress = progress
+        self._stopped = stopped
+        self._now = datetime.now(UTC).replace(tzinfo=None)
+        self._reader = Reader(store, self._now)
+        self._began = time.monotonic()
+        self._told = 0.0
+        self._files = self._bytes = self._before_file = 0
+
+    def load(self, source: Source) -> Summary:
+        """Read a source to its end, or until stopped, and return what was stored."""
+        interrupted = False
+        with _no_garbage_collection(), _Writer(self._store, self._now) as writer:
+            for item in source.deliveries():
+                if isinstance(item, Done):
+                    self._done(item.file)
+                else:
+                    self._take(item)
+                batch = self._reader.batch
+                if len(batch.incoming) >= _BATCH_REPORTS or batch.bytes >= _BATCH_BYTES:
+                    writer.put(self._reader.next_batch())
+                self._tell()
+                if self._stopped():
+                    interrupted = True
+                    break
+            writer.put(self._reader.next_batch())
+        self._tell(now=True)
+        seconds = time.monotonic() - self._began
+        return Summary(*writer.stored, files=self._files, seconds=seconds, interrupted=interrupted)
+
+    def _tell(self, *, now: bool = False) -> None:
+        if self._progress is None:
+            return
+        seconds = time.monotonic() - self._began
+        if now or seconds - self._told >= _TELL_EVERY:
+            self._told = seconds
+            reader = self._reader
+            self._progress(Status(self._files, self._bytes, reader.reports, reader.refused, seconds, None, None))
+
+    def _take(self, delivery: Delivery) -> None:
+        self._bytes += len(delivery.content)
+        source = f"{delivery.source}: {delivery.member}" if delivery.member else delivery.source
+        if delivery.source in self._changed:
+            self._reader.batch.again.add(source)
+        if delivery.refused is not None:
+            self._reader.refuse(source, "", delivery.refused, delivery.content, None, vouched=self._vouch)
+            return
+        for opened in unpack(delivery.content, delivery.member or delivery.source):
+            self._reader.take(opened, source, vouched=self._vouch)
+
+    def _done(self, file: File) -> None:
+        reports = self._reader.reports - self._before_file
+        self._before_file = self._reader.reports
+        self._reader.batch.files.append(ReadFile(*file, self._vouch, reports))
+        self._files += 1
+
+
+class _Writer:
+    """Stores batches in a thread of its own, two of them waiting at most."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        self.stored = Stored(0, 0, 0, 0, 0, 0)
+        self._store = store
+        self._now = now
+        self._queue: Queue[Batch | None] = Queue(maxsize=2)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._work, name="tlsrpt writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def put(self, batch: Batch) -> None:
+        """Hand over a batch; raise what went wrong with an earlier one."""
+        if self._error is not None:
+            raise self._error
+        if batch:
+            self._queue.put(batch)
+
+    def _work(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            if self._error is not None:
+                continue  # keep the queue moving until the reader hears of it
+            try:
+                stored = write(self._store, batch, self._now)
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+                self._error = error
+            else:
+                self.stored = Stored(*map(sum, zip(self.stored, stored, strict=True)))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Pause the cyclic collector: a load makes many objects and no cycles. Worth 15 % of its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

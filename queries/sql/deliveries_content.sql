@@ -1,0 +1,2 @@
+-- What was kept of one delivery, as it came.
+SELECT content FROM payloads WHERE delivery = $delivery

@@ -1,0 +1,3 @@
+-- Refused deliveries, and refused entries of reports that were read, newest first.
+SELECT delivery, source, name, reason, size, loaded_at, sender, subject
+FROM deliveries WHERE outcome = 'refused' ORDER BY loaded_at DESC, delivery DESC

@@ -1,0 +1,40 @@
+-- How each policy domain stands: sessions by policy type, what enforce would block, the mode last seen.
+WITH scoped AS (
+  SELECT * FROM counted_policies WHERE TRUE
+  AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
+  AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+  AND ($organization IS NULL OR organization = $organization)
+  AND ($policy_type IS NULL OR policy_type = $policy_type)
+),
+counts AS (
+  SELECT policy_domain,
+    coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type = 'sts'), 0)::BIGINT AS sts_successful,
+    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'sts'), 0)::BIGINT AS sts_failed,
+    coalesce(sum(would_block), 0)::BIGINT AS would_block,
+    coalesce(sum(unclassified) FILTER (WHERE policy_type = 'sts'), 0)::BIGINT AS unclassified,
+    coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type = 'tlsa'), 0)::BIGINT AS tlsa_successful,
+    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa'), 0)::BIGINT AS tlsa_failed,
+    coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')), 0)::BIGINT
+      AS no_policy_successful,
+    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')), 0)::BIGINT
+      AS no_policy_failed,
+    count(DISTINCT organization) AS organizations,
+    count(DISTINCT report) AS reports,
+    min(day) AS first_day,
+    max(day) AS last_day
+  FROM scoped GROUP BY policy_domain
+),
+-- On the day of a change senders see different policies; the later report, then the higher max_age, is taken.
+seen AS (
+  SELECT policy_domain, mode, max_age,
+    row_number() OVER (
+      PARTITION BY policy_domain ORDER BY day DESC, report DESC, coalesce(max_age, 0) DESC, policy DESC
+    ) AS place
+  FROM scoped WHERE policy_type = 'sts' AND mode IS NOT NULL
+)
+SELECT counts.policy_domain, seen.mode, seen.max_age, sts_successful, sts_failed, would_block, unclassified,
+  CASE WHEN sts_successful + sts_failed > 0 THEN sts_failed / (sts_successful + sts_failed) END AS failure_rate,
+  tlsa_successful, tlsa_failed, no_policy_successful, no_policy_failed, organizations, reports, first_day, last_day
+FROM counts LEFT JOIN seen ON seen.policy_domain = counts.policy_domain AND seen.place = 1
+WHERE NOT $failing OR sts_failed + tlsa_failed + no_policy_failed + would_block > 0
+ORDER BY would_block DESC, greatest(sts_failed, tlsa_failed, no_policy_failed) DESC, counts.policy_domain

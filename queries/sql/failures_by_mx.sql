@@ -1,0 +1,19 @@
+-- Failed sessions by MX and policy type, most first.
+SELECT mx_key AS key, policy_type,
+  sum(failed_session_count)::BIGINT AS failed_session_count,
+  coalesce(sum(failed_session_count) FILTER (WHERE impact IN ('would-block', 'unclear')), 0)::BIGINT AS would_block,
+  count(DISTINCT organization) AS organizations,
+  count(DISTINCT policy_domain) AS domains,
+  count(DISTINCT day) AS days,
+  min(day) AS first_day,
+  max(day) AS last_day
+FROM counted_failures WHERE TRUE
+  AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
+  AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+  AND ($organization IS NULL OR organization = $organization)
+  AND ($policy_type IS NULL OR policy_type = $policy_type)
+  AND ($result_type IS NULL OR result_type = $result_type)
+  AND ($cause IS NULL OR cause = $cause)
+  AND ($mx IS NULL OR mx_key = $mx)
+GROUP BY mx_key, policy_type
+ORDER BY failed_session_count DESC, key, policy_type
