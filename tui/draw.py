@@ -22,10 +22,7 @@ Piece = str | tuple[str, str]  # text, or text and a style such as "bold $error"
 def content(*pieces: Piece, limit: int = PROSE) -> Content:
     """Return pieces of text as one line or paragraph, each piece safe."""
     return Content.assemble(
-        *(
-            safe(piece, limit) if isinstance(piece, str) else (safe(piece[0], limit), piece[1])
-            for piece in pieces
-        )
+        *(safe(piece, limit) if isinstance(piece, str) else (safe(piece[0], limit), piece[1]) for piece in pieces)
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PLACES = {
     "everywhere": "Everywhere",
     "list": "In every list",
+    "listing": "In every list",
     "text": "In every text",
     "domains": "Domains",
     "failures": "Failures",
@@ -26,12 +27,12 @@ PLACES = {
 
 # What a screen adds to the keys that work everywhere.
 SCREENS = {
-    "domains": ("list", "domains"),
-    "failures": ("list", "failures"),
-    "failure": ("list", "failure"),
-    "reports": ("list", "reports"),
+    "domains": ("list", "listing", "domains"),
+    "failures": ("list", "listing", "failures"),
+    "failure": ("list", "listing", "failure"),
+    "reports": ("list", "listing", "reports"),
     "report": ("text", "report"),
-    "refused": ("list", "refused"),
+    "refused": ("list", "listing", "refused"),
     "bytes": ("text",),
     "help": ("text",),
 }
@@ -59,18 +60,16 @@ KEYS = (
     Key("list", "home,g", "Home g", "top", "", "first row"),
     Key("list", "end,G", "End G", "bottom", "", "last row"),
     Key("domains", "r", "r", "screen.reports", "Reports", "the reports of this domain"),
-    Key(
-        "failures", "b", "b", "screen.group", "By", "by series, cause, result type, MX, organization, IP, day"
-    ),
+    Key("failures", "b", "b", "screen.group", "By", "by series, cause, result type, MX, organization, IP, day"),
     Key("failures", "r", "r", "screen.reports", "Reports", "the reports behind this row"),
     Key("refused", "R", "R", "screen.reread", "Reread all", "try to read everything refused again"),
     Key("failure", "r", "r", "screen.reports", "Reports", "the reports behind it"),
     Key("report", "v", "v", "screen.raw", "Raw", "the JSON as received, and back"),
-    Key("list", "slash", "/", "screen.filter", "Filter", "keep rows with these words; Esc clears"),
+    Key("listing", "slash", "/", "screen.filter", "Filter", "keep rows with these words; Esc clears"),
     Key("list", "s", "s", "sort", "Sort", "sort by the next column"),
     Key("list", "S", "S", "reverse", "", "turn the order round"),
-    Key("everywhere", "w", "w", "window", "Window", "1, 7, 14, 30 or 90 days, or all"),
-    Key("list", "y", "y", "screen.copy", "Copy", "copy the row; on a failure, the command to check it"),
+    Key("listing", "w", "w", "app.window", "Window", "1, 7, 14, 30 or 90 days, or all"),
+    Key("listing", "y", "y", "screen.copy", "Copy", "copy the row; on a failure, the command to check it"),
     Key("text", "y", "y", "screen.copy", "Copy", "copy the text"),
     Key("text", "down,j", "Down j", "move(1)", "", "a line down"),
     Key("text", "up,k", "Up k", "move(-1)", "", "a line up"),
@@ -98,12 +97,12 @@ KEYS = (
 
 
 @cache
-def bindings(place: str) -> list[BindingType]:
-    """Return the bindings of a place, for Textual."""
+def bindings(*places: str) -> list[BindingType]:
+    """Return the bindings of some places, for Textual."""
     # Textual is not there when the command line or the docs read this list.
     from textual.binding import Binding  # noqa: PLC0415 - see above
 
-    return [Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS if key.place == place]
+    return [Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS if key.place in places]
 
 
 def footer(screen: str) -> list[Key]:
@@ -117,8 +116,8 @@ def groups(screen: str | None = None) -> list[tuple[str, list[tuple[str, str]]]]
     places = list(PLACES) if screen is None else [*reversed(SCREENS[screen]), "everywhere"]
     found = sorted((key for key in KEYS if key.place in places), key=lambda key: places.index(key.place))
     return [
-        (PLACES[place], [(key.shown, key.meaning) for key in keys])
-        for place, keys in groupby(found, key=lambda key: key.place)
+        (heading, [(key.shown, key.meaning) for key in keys])
+        for heading, keys in groupby(found, key=lambda key: PLACES[key.place])
     ]
 
 

@@ -122,10 +122,7 @@ def _table(table: Table, room: int | None) -> str:
         max(*(width(line[place]) for line in cells), *(len(word) for word in field.split("_")))
         for place, field in enumerate(table.columns)
     ]
-    needs = [
-        Need(size, 0 if numeric[field] else _LEAST)
-        for size, field in zip(longest, table.columns, strict=True)
-    ]
+    needs = [Need(size, 0 if numeric[field] else _LEAST) for size, field in zip(longest, table.columns, strict=True)]
     widths = longest if room is None else fit(needs, room - len(needs) + 1)  # two blanks between columns
     broken = [_broken(field, size) for field, size in zip(table.columns, widths, strict=True)]
     height = max(map(len, broken))
@@ -135,13 +132,11 @@ def _table(table: Table, room: int | None) -> str:
     ]
     lines.append(["-" * size for size in widths])
     lines += [
-        [text if room is None else cell(text, size) for text, size in zip(line, widths, strict=True)]
-        for line in cells
+        [text if room is None else cell(text, size) for text, size in zip(line, widths, strict=True)] for line in cells
     ]
     return "".join(
         "  ".join(
-            pad(text, size, right=numeric[field])
-            for text, size, field in zip(line, widths, table.columns, strict=True)
+            pad(text, size, right=numeric[field]) for text, size, field in zip(line, widths, table.columns, strict=True)
         ).rstrip()
         + "\n"
         for line in lines

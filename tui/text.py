@@ -71,8 +71,8 @@ def width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def cell(text: str, size: int) -> str:
-    """Return safe `text` in at most `size` cells, cut in the middle: both ends of a name tell it apart.
+def cell(text: str, size: int, *, end: bool = False) -> str:
+    """Return safe `text` in at most `size` cells, cut in the middle, or at the `end`.
 
     >>> cell("mx1.mail.example.org", 13)
     'mx1.ma…le.org'
@@ -82,7 +82,7 @@ def cell(text: str, size: int) -> str:
         return text
     if size < 1:
         return ""
-    head = size // 2
+    head = size - 1 if end else size // 2
     tail = size - head - 1
     left = set_cell_size(text, head).rstrip() if head else ""
     right = text[len(text) - tail :] if tail else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.binding import BindingType
 
-LABEL = 11  # cells of the column with labels
+LABELS = 12  # cells of the column with labels
 
 
 class Said(NamedTuple):
@@ -44,9 +44,10 @@ class Page(ScrollView, can_focus=True):
         "page--code",
     }
 
-    def __init__(self, paragraphs: Sequence[Said] = (), *, grows: bool = False) -> None:
+    def __init__(self, paragraphs: Sequence[Said] = (), *, labels: int = LABELS, grows: bool = False) -> None:
         super().__init__()
         self.paragraphs = list(paragraphs)
+        self.labels = labels
         self.grows = grows  # as high as its text, up to the max-height of its style
         self._lines: list[tuple[str, str, str, int]] = []  # label, text, style, indent
 
@@ -64,7 +65,7 @@ class Page(ScrollView, can_focus=True):
         room = self.size.width - 2
         if room < 1:
             return
-        self._lines = [line for said in self.paragraphs for line in _flowed(said, room)]
+        self._lines = [line for said in self.paragraphs for line in _flowed(said, room, self.labels)]
         self.virtual_size = Size(self.size.width, len(self._lines))
         if self.grows:
             self.styles.height = len(self._lines)
@@ -112,9 +113,7 @@ class Page(ScrollView, can_focus=True):
         self.scroll_to(y=line, animate=False, immediate=True, force=True)
 
 
-def _flowed(said: Said, room: int) -> list[tuple[str, str, str, int]]:
-    indent = LABEL if said.label else said.indent
+def _flowed(said: Said, room: int, labels: int) -> list[tuple[str, str, str, int]]:
+    indent = labels if said.label else said.indent
     wrapped = wrap(safe(said.text, PROSE), room - indent)
-    return [
-        (said.label if n == 0 else "", line, said.style, indent) for n, line in enumerate(wrapped or [""])
-    ]
+    return [(said.label if n == 0 else "", line, said.style, indent) for n, line in enumerate(wrapped or [""])]

@@ -36,7 +36,8 @@ class Column:
     show: Callable[[Row], str] | None = None  # what is seen, if that is not the value itself
     style: Callable[[Row], str] | None = None  # "bad", "warn", "good", "dim" or "" for a row
     right: bool = False
-    least: int = 0  # cells it may shrink to, cut in the middle; 0 never shrinks
+    least: int = 0  # cells it may shrink to; 0 never shrinks
+    prose: bool = False  # cut at the end, other texts in the middle: both ends of a name tell it apart
     drop: int = 0  # dropped when there is no room, the highest first; 0 never
 
     def text(self, row: Row) -> str:
@@ -98,7 +99,7 @@ class Table(ScrollView, can_focus=True):
         self.words: tuple[str, ...] = ()
         self.order_by: int | None = None
         self.descending = False
-        self._widths: list[int] = []  # of each column, -1 for one that has no room
+        self._widths = [-1] * len(self.columns)  # of each column, -1 for one that has no room
         self._moved: object = None
 
     # Filling
@@ -154,9 +155,7 @@ class Table(ScrollView, can_focus=True):
     def _matches(self, line: Line) -> bool:
         if not self.words:
             return True
-        seen = "\n".join(
-            text for text, size in zip(line.texts, self._widths, strict=True) if size >= 0
-        ).casefold()
+        seen = "\n".join(text for text, size in zip(line.texts, self._widths, strict=True) if size >= 0).casefold()
         return all(word in seen for word in self.words)
 
     def _fit(self) -> None:
@@ -166,9 +165,7 @@ class Table(ScrollView, can_focus=True):
             for place, text in enumerate(line.texts):
                 if len(text) > longest[place]:
                     longest[place] = max(longest[place], width(text))
-        needs = [
-            Need(size, column.least, column.drop) for size, column in zip(longest, self.columns, strict=True)
-        ]
+        needs = [Need(size, column.least, column.drop) for size, column in zip(longest, self.columns, strict=True)]
         self._widths = fit(needs, self.size.width - 2)
 
     def _headings(self) -> list[str]:
@@ -188,9 +185,7 @@ class Table(ScrollView, can_focus=True):
         """Return one line of what is in sight: the headings, then rows."""
         base = self.rich_style
         if y == 0:
-            return self._strip(
-                " ", self._headings(), base + self.get_component_rich_style("table--heading"), None
-            )
+            return self._strip(" ", self._headings(), base + self.get_component_rich_style("table--heading"), None)
         place = y - 1 + self.scroll_offset.y
         if place >= len(self.shown):
             return Strip.blank(self.size.width, base)
@@ -207,7 +202,10 @@ class Table(ScrollView, can_focus=True):
                 continue
             name = column.style(row) if row is not None and column.style is not None else ""
             own = style + self.get_component_rich_style(f"table--{name}") if name else style
-            segments += [Segment(pad(cell(text, size), size, right=column.right), own), Segment(" ", style)]
+            segments += [
+                Segment(pad(cell(text, size, end=column.prose), size, right=column.right), own),
+                Segment(" ", style),
+            ]
         return Strip(segments).adjust_cell_length(self.size.width, style)
 
     # Moving
@@ -219,9 +217,7 @@ class Table(ScrollView, can_focus=True):
         self._tell()
 
     def _follow(self) -> None:
-        self.scroll_to_region(
-            Region(0, self.cursor, 1, 2), animate=False, force=True, immediate=True, x_axis=False
-        )
+        self.scroll_to_region(Region(0, self.cursor, 1, 2), animate=False, force=True, immediate=True, x_axis=False)
 
     def _tell(self) -> None:
         row = self.row()

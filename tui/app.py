@@ -1,0 +1,282 @@
+"""The screens' program: what they share, and how they follow each other."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from textual import on, work
+from textual.app import App
+from textual.message import Message
+from textual.reactive import reactive
+from textual.worker import Worker, WorkerState, get_current_worker
+
+from queries import Scope
+from tui import keys
+from tui.evidence import WINDOWS, Evidence
+from tui.screens.base import Asking
+from tui.screens.domains import DomainsScreen
+from tui.screens.failures import FailuresScreen
+from tui.screens.help import HelpScreen
+from tui.screens.refused import RefusedScreen
+from tui.text import PROSE, safe
+from tui.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.binding import BindingType
+    from textual.screen import Screen
+
+    from loaders import Status, Summary
+
+LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
+SHOW_AGAIN = 0.25  # seconds between two figures of progress
+COPIES = 74_000  # bytes that terminals take for the clipboard
+
+
+class Workbench(App[None]):
+    """Reports, from domains down to the bytes of one."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "tlsrpt"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("everywhere")
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]  # noqa: RUF012 - an instance variable of App
+
+    days: reactive[int | None] = reactive(None)
+    """The window: how many days up to today, None for all."""
+
+    progress = reactive("")
+    """What is going on in the background."""
+
+    class Ready(Message):
+        """The evidence can be asked."""
+
+        def __init__(self, days: int | None) -> None:
+            super().__init__()
+            self.days = days
+
+    class Reading(Message):
+        """Paths are being read."""
+
+        def __init__(self, status: Status) -> None:
+            super().__init__()
+            self.status = status
+
+    class Read(Message):
+        """Paths have been read."""
+
+        def __init__(self, summary: Summary) -> None:
+            super().__init__()
+            self.summary = summary
+
+    class Reread(Message):
+        """Refused deliveries have been read again."""
+
+        def __init__(self, summary: Summary) -> None:
+            super().__init__()
+            self.summary = summary
+
+    class Failed(Message):
+        """Something could not be done."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
+    def __init__(self, evidence: Evidence, *, colour: bool = True) -> None:
+        super().__init__(ansi_color=None if colour else True)
+        self.animation_level = "none"
+        self.evidence = evidence
+        self.ready = False  # whether the evidence can be asked
+        self.refused = 0  # deliveries refused, for the head
+        self._tops: dict[str, Callable[[], Asking]] = {
+            "domains": DomainsScreen,
+            "failures": FailuresScreen,
+            "refused": RefusedScreen,
+        }
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the first screen."""
+        return DomainsScreen()
+
+    def on_mount(self) -> None:
+        """Begin in the background, once the first frame is there."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._ended_by, number)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.begin()
+        if not self.evidence.paths:
+            self.set_interval(LOOK_AGAIN, self._look_again)
+
+    def _ended_by(self, number: signal.Signals) -> None:
+        self.exit(return_code=128 + number)
+
+    # Evidence
+
+    @work(thread=True, exit_on_error=False, group="begin")
+    def begin(self) -> None:
+        """Open the store, or read the paths into memory."""
+        from loaders import SourceError  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
+
+        worker = get_current_worker()
+        shown = 0.0
+
+        def reading(status: Status) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= SHOW_AGAIN:
+                shown = time.monotonic()
+                self.post_message(self.Reading(status))
+
+        try:
+            self.post_message(self.Ready(self.evidence.first_window()))
+            if self.evidence.paths:
+                summary = self.evidence.read_paths(reading, lambda: worker.is_cancelled)
+                self.post_message(self.Read(summary))
+        except (SourceError, StoreError) as error:
+            self.post_message(self.Failed(str(error)))
+
+    @on(Ready)
+    def _is_ready(self, message: Ready) -> None:
+        self.ready = True
+        self.progress = "reading" if self.evidence.paths else ""
+        self.set_reactive(Workbench.days, message.days)
+        self.changed()
+
+    @on(Reading)
+    def _reading(self, message: Reading) -> None:
+        status = message.status
+        of = f" of {status.total_files:,}" if status.total_files else ""
+        self.progress = f"reading {status.files:,}{of} files"
+        self.changed()
+
+    @on(Read)
+    def _read(self, message: Read) -> None:
+        self.progress = ""
+        self.changed()
+        if not message.summary.reports:
+            self.fail("no report in what was given" + (" (3 lists why)" if message.summary.refused else ""))
+
+    @on(Reread)
+    def _read_again(self, message: Reread) -> None:
+        done = message.summary
+        self.progress = ""
+        self.notify(f"{count(done.reports, 'new report')}, {done.refused:,} refused still", title="Read again")
+        self.changed()
+
+    @on(Failed)
+    def _failed(self, message: Failed) -> None:
+        self.progress = ""
+        self.fail(message.reason)
+        self.changed()
+
+    @on(Worker.StateChanged)
+    def _fault(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.fail(f"a fault of this program: {event.worker.error!r}")
+
+    def _look_again(self) -> None:
+        if self.evidence.changed():
+            self.changed()
+
+    def changed(self) -> None:
+        """Have the screen ask again: there may be new answers."""
+        self.evidence.version += 1
+        self.renew()
+
+    def renew(self) -> None:
+        """Have the screen draw its frame, and ask if need be."""
+        if isinstance(self.screen, Asking):
+            self.screen.frame()
+            self.screen.renew()
+
+    def watch_days(self) -> None:
+        """Ask about another window."""
+        self.renew()
+
+    def watch_progress(self) -> None:
+        """Show what is going on."""
+        if isinstance(self.screen, Asking):
+            self.screen.frame()
+
+    # Saying
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Literal["information", "warning", "error"] = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a message for some seconds; never as markup, whoever asks."""
+        del markup
+        super().notify(safe(message, PROSE), title=safe(title), severity=severity, timeout=timeout, markup=False)
+
+    def fail(self, reason: str) -> None:
+        """Say what could not be done."""
+        self.notify(reason, severity="error", timeout=10)
+
+    def copy(self, text: str) -> None:
+        """Put text into the clipboard of the terminal, and say so."""
+        text = text[:COPIES]
+        self.copy_to_clipboard(text)
+        first = text.splitlines()[0] if text else ""
+        self.notify(f"{first}\nIf nothing arrives: tmux set -g set-clipboard on", title="Copied")
+
+    def _fatal_error(self) -> None:
+        """End after a fault of ours, with its traceback and without the values of local variables."""
+        from rich.segment import Segments  # noqa: PLC0415 - needed once, if ever
+        from rich.traceback import Traceback  # noqa: PLC0415 - likewise
+
+        trace = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(trace, self.console.options)))
+        self._close_messages_no_wait()
+
+    # Keys
+
+    def action_top(self, name: str) -> None:
+        """Go to one of the first screens."""
+        if name == "domains":
+            self._unwind()
+        elif not (isinstance(self.screen, Asking) and name == self.screen.NAME and self.screen.within == Scope()):
+            self._unwind()
+            self.push_screen(self._tops[name]())
+
+    def _unwind(self) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def look_into(self, within: Scope) -> None:
+        """Open the failures of a narrower scope."""
+        self.push_screen(FailuresScreen(within))
+
+    async def action_back(self) -> None:
+        """Undo one step; at the first screen there is none."""
+        if isinstance(self.screen, Asking) and self.screen.step_back():
+            return
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def action_window(self) -> None:
+        """Look at the next longer window."""
+        here = WINDOWS.index(self.days)
+        self.days = WINDOWS[(here + 1) % len(WINDOWS)]
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        if not isinstance(self.screen, HelpScreen):
+            name = self.screen.NAME if isinstance(self.screen, Asking) else "domains"
+            self.push_screen(HelpScreen(name))
+
+    def action_help_quit(self) -> None:
+        """Say how to quit: ctrl+c is too easily pressed to do it."""
+        self.notify("q quits")

@@ -1,0 +1,101 @@
+"""Where the answers of a session come from: the store on disk, or paths read into memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from queries import EVERYTHING, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from loaders import Status, Summary
+    from tlsrpt.store import Store
+
+WINDOWS: tuple[int | None, ...] = (1, 7, 14, 30, 90, None)  # days; None is all of them
+USUAL = 30  # days, when the store has reports in them
+
+
+class Evidence:
+    """The reports that are looked at. Nothing heavy is imported before the first question."""
+
+    def __init__(self, database: Path, paths: Sequence[str] = (), as_of: date | None = None) -> None:
+        self.database = database
+        self.paths = tuple(paths)  # in memory if there are any
+        self.as_of = as_of
+        self.version = 0  # goes up when there may be new answers
+        self._store: Store | None = None
+        self._lock = Lock()
+        self._written = self._last_write()
+
+    def store(self) -> Store | None:
+        """Return the store to ask, None while there is none on disk. Raises StoreError."""
+        from tlsrpt.store import Store as Opened  # noqa: PLC0415 - duckdb waits for the first frame
+
+        with self._lock:
+            if self._store is None:
+                if self.paths:
+                    self._store = Opened.memory()
+                elif self.database.exists():
+                    self._store = Opened.open(self.database)
+            return self._store
+
+    def read_paths(self, progress: Callable[[Status], None], stopped: Callable[[], bool]) -> Summary:
+        """Read the paths into memory; the operator chose them, so they count as vouched for."""
+        from loaders import load  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
+        from loaders.directory import Directory  # noqa: PLC0415 - likewise
+
+        store = self.store()
+        assert store is not None
+        return load(Directory(self.paths), store, vouch=True, progress=progress, stopped=stopped)
+
+    def today(self) -> date:
+        """Return the day that windows end at."""
+        return self.as_of or datetime.now(UTC).date()
+
+    def scope(self, days: int | None, within: Scope = EVERYTHING) -> Scope:
+        """Return `within`, limited to the last so many days."""
+        since = None if days is None else self.today() - timedelta(days=days - 1)
+        return replace(within, since=since, until=self.as_of)
+
+    def first_window(self) -> int | None:
+        """Return the window to begin with: the usual one on a store that has reports in it."""
+        if self.paths:
+            return None
+        from queries import domains  # noqa: PLC0415 - asked once, in a thread
+
+        store = self.store()
+        found = store is not None and domains.totals(store, self.scope(USUAL)).reports
+        return USUAL if found else None
+
+    def changed(self) -> bool:
+        """Return whether somebody wrote to the store since the last call."""
+        if self.paths:
+            return False
+        written = self._last_write()
+        if written == self._written:
+            return False
+        self._written = written
+        return True
+
+    def _last_write(self) -> tuple[int, ...]:
+        found = []
+        for path in (self.database, self.database.with_name(self.database.name + ".wal")):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found += [status.st_mtime_ns, status.st_size]
+        return tuple(found)
+
+
+def window_words(days: int | None, evidence: Evidence) -> str:
+    """Return a window in words."""
+    if days is None:
+        return f"all days to {evidence.as_of}" if evidence.as_of else "all days"
+    words = f"{days} day{'s' if days > 1 else ''}"
+    return f"{words} to {evidence.as_of}" if evidence.as_of else f"last {words}"

@@ -1,0 +1,109 @@
+"""A long run seen from the terminal: one line of progress, a clean stop, and a summary."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self, TextIO
+
+from loaders.directory import measure
+from tui.words import count, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+    from loaders import Status, Summary
+
+EVERY = 0.25  # seconds between two lines
+
+
+class Progress:
+    """Writes how far a run has come over and over into one line, if that is a terminal."""
+
+    def __init__(self, stream: TextIO, paths: Sequence[str]) -> None:
+        self._stream = stream
+        self._seen = stream.isatty()
+        self._total = measure(paths) if self._seen else (None, None)
+        self._last = time.monotonic()
+        self._written = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._written:
+            self._write("")
+
+    def __call__(self, status: Status) -> None:
+        """Show this, unless something was shown just before."""
+        if self._seen and time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            files, size = self._total
+            self._write(told(status._replace(total_files=files, total_bytes=size)))
+
+    def _write(self, line: str) -> None:
+        # Back to the beginning of the line, and clear what is left of the one before.
+        self._stream.write(f"\r{line[:79]}\x1b[K")
+        self._stream.flush()
+        self._written = bool(line)
+
+
+def told(status: Status) -> str:
+    """Return one line about a run.
+
+    >>> from loaders import Status
+    >>> told(Status(20, 4096, 18, 1, 2.0, 100, 20480))
+    '20 of 100 files, 4.0 KiB, 18 reports, 1 refused, 9 reports/s, 8 s left'
+    """
+    of = f" of {status.total_files:,}" if status.total_files else ""
+    parts = [
+        f"{status.files:,}{of} files",
+        size(status.bytes),
+        count(status.reports, "report"),
+        f"{status.refused:,} refused",
+    ]
+    if status.seconds > 0:
+        parts.append(f"{status.reports / status.seconds:,.0f} reports/s")
+    if status.total_bytes and status.bytes:
+        left = status.seconds * (status.total_bytes - status.bytes) / status.bytes
+        parts.append(f"{max(0.0, left):,.0f} s left")
+    return ", ".join(parts)
+
+
+def summed_up(summary: Summary) -> str:
+    """Return what a run did, and what it asks for."""
+    parts = [
+        count(summary.reports, "new report"),
+        count(summary.duplicates, "duplicate"),
+        *([f"{summary.superseded:,} superseded"] if summary.superseded else []),
+        f"{summary.refused:,} refused" + (" (tlsrpt refused lists them)" if summary.refused else ""),
+        f"{summary.skipped:,} skipped",
+    ]
+    line = f"{', '.join(parts)} in {summary.seconds:.1f} s"
+    if summary.interrupted:
+        line = f"stopped; kept what was finished: {line}"
+    if summary.unchecked:
+        line += (
+            f"\n{count(summary.unchecked, 'report')} came in mail whose sender nobody checked; --vouch answers for them"
+        )
+    return line
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C ends the program."""
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            signal.default_int_handler(number, frame)
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,202 @@
+"""What the commands do: load with progress, ask and write, browse on a screen or as text."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+import idna
+
+import loaders
+from loaders import SourceError, Summary
+from loaders.directory import Directory
+from queries import Scope, domains, failures
+from tlsrpt.store import Store, StoreError
+from tui import answers, plain
+from tui.evidence import Evidence
+from tui.progress import Progress, interruptible, summed_up
+from tui.text import safe
+from tui.words import BLOCKING, count, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+    from pathlib import Path
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REFUSALS = 6  # exit status of --strict
+INTERRUPTED = 130
+NO_STORE = "no reports yet: tlsrpt load ~/reports"
+
+_QUESTIONS = {
+    "domains": answers.DOMAINS,
+    "policies": answers.POLICIES,
+    "refused": answers.REFUSED,
+    **{f"failures {by}": question for by, question in answers.FAILURES.items()},
+}
+
+
+def _one_line(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn what stops a command into the line that is said about it, and status 1."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (SourceError, StoreError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@_one_line
+def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, form: str) -> int:
+    """Load paths into the store and return the exit status."""
+    store = Store.open(database, create=True)
+    known = loaders.known_files(store, vouch=vouch)
+    source = Directory(paths, known=known)
+    with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
+        summary = loaders.load(source, store, known=known, vouch=vouch, progress=progress, stopped=stopped)
+    _report(summary, form)
+    if summary.interrupted:
+        return INTERRUPTED
+    return REFUSALS if strict and summary.refused else 0
+
+
+@_one_line
+def reread(database: Path, *, everything: bool, form: str) -> int:
+    """Read again what was refused and return the exit status."""
+    if not database.exists():
+        return _no_store()
+    with interruptible() as stopped:
+        summary = loaders.reread(Store.open(database), everything=everything, stopped=stopped)
+    _report(summary, form)
+    return INTERRUPTED if summary.interrupted else 0
+
+
+@_one_line
+def answer(
+    name: str,
+    database: Path,
+    paths: Sequence[str],
+    scope: Scope,
+    *,
+    only: Sequence[str],
+    form: str,
+    limit: int,
+) -> int:
+    """Ask a question about all domains or `only` some, write the answer and return the exit status."""
+    store = _asked(database, paths)
+    if store is None:
+        return _no_store()
+    if scope.mx:
+        scope = replace(scope, mx=_host(scope.mx))
+    scopes = [replace(scope, policy_domain=_host(domain)) for domain in only] or [scope]
+    question = answers.newest_reports(limit) if name == "reports" else _QUESTIONS[name]
+    table = answers.ask(question, store, scopes)
+    if not table.rows:
+        click.echo("nothing found", err=True)
+    click.echo(plain.written(table, form, _room()), nl=False)
+    return 0
+
+
+@_one_line
+def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
+    """Show the screens, or the overview as text where there is no terminal; return the exit status."""
+    if not _interactive(paths):
+        return _overview(database, paths, as_of)
+    if "-" in paths:
+        _keys_from_terminal()
+    from tui.app import Workbench  # noqa: PLC0415 - textual is not imported for commands
+
+    app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ)
+    app.run()
+    return app.return_code or 0
+
+
+def _interactive(paths: Sequence[str]) -> bool:
+    """Return whether there is a terminal to draw on and to take keys from. Textual draws on stderr."""
+    if os.environ.get("TERM", "dumb") in {"", "dumb"} or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return False
+    return sys.stdin.isatty() or "-" in paths
+
+
+def _keys_from_terminal() -> None:
+    """Keep standard input for reading reports, and take keys from the terminal itself."""
+    reports = os.dup(0)
+    sys.stdin = os.fdopen(reports, encoding="utf-8")
+    terminal = os.open("/dev/tty", os.O_RDWR)
+    os.dup2(terminal, 0)
+    os.close(terminal)
+
+
+def _overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
+    """Write how the domains stand, the totals, and what to run next."""
+    store = _asked(database, paths)
+    if store is None:
+        return _no_store()
+    scope = Scope(until=as_of)
+    with store.reading():
+        totals = domains.totals(store, scope)
+        table = answers.ask(answers.DOMAINS, store, [scope])
+        worst = next((row for row in failures.series(store, scope) if row.impact in BLOCKING), None)
+    click.echo(plain.written(table, "table", _room()))
+    click.echo(
+        f"{count(totals.reports, 'report')} of {count(totals.organizations, 'organization')} about"
+        f" {count(totals.domains, 'domain')}, {totals.first_day or '-'} to {totals.last_day or '-'};"
+        f" {totals.refused:,} refused, {totals.skipped:,} skipped"
+    )
+    if worst is not None:
+        sessions = totals.sts_successful + totals.sts_failed
+        click.echo(
+            f"{totals.would_block:,} of {count(sessions, 'sts session')} would block in enforce;"
+            f" first {safe(worst.cause)} at {safe(place(worst.mx_key))} ({safe(worst.policy_domain)})"
+        )
+    source = "".join(f" --from {safe(path)}" for path in paths)
+    click.echo(f"next: tlsrpt failures{source}", err=True)
+    return 0
+
+
+def _asked(database: Path, paths: Sequence[str]) -> Store | None:
+    """Return the store to ask: in memory over paths if there are any, None while there is none on disk."""
+    if not paths:
+        return Store.open(database) if database.exists() else None
+    store = Store.memory()
+    with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
+        loaders.load(Directory(paths), store, vouch=True, progress=progress, stopped=stopped)
+    return store
+
+
+def _no_store() -> int:
+    click.echo(NO_STORE, err=True)
+    return 0
+
+
+def _report(summary: Summary, form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(summary._asdict()))
+    click.echo(summed_up(summary), err=True)
+
+
+def _room() -> int | None:
+    """Return the width of the terminal that stdout is, None for anything else."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _host(name: str) -> str:
+    """Return a name as the store has it: an A-label, lower-case, without a final dot."""
+    name = name.lower().removesuffix(".")
+    if name.isascii():
+        return name
+    with suppress(idna.IDNAError, UnicodeError):
+        return idna.encode(name).decode("ascii")
+    return name

@@ -1,0 +1,215 @@
+"""What every screen has: a head that says where one is, a question asked in a thread, and a footer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+
+from textual import on, work
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from queries import EVERYTHING, Scope
+from tui import keys
+from tui.draw import buttons, content, joined
+from tui.evidence import window_words
+from tui.text import cell, idn, width
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.content import Content
+
+    from tlsrpt.store import Store
+    from tui.app import Workbench
+
+TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"))
+
+
+class Asked(NamedTuple):
+    """What a question was about. An answer to anything else came too late and is dropped."""
+
+    scope: Scope
+    version: int  # of the evidence
+
+
+class Answered(Message):
+    """An answer, and what it answers."""
+
+    def __init__(self, asked: Asked, answer: object) -> None:
+        super().__init__()
+        self.asked = asked
+        self.answer = answer
+
+
+class Unanswered(Message):
+    """No answer, and why."""
+
+    def __init__(self, asked: Asked, reason: str) -> None:
+        super().__init__()
+        self.asked = asked
+        self.reason = reason
+
+
+class Asking(Screen[None]):
+    """A screen that shows the answer to one question over the scope that the user looks at."""
+
+    NAME: ClassVar[str]  # in keys.SCREENS
+    TOP: ClassVar[str]  # in TOPS, where it belongs
+
+    def __init__(self, within: Scope = EVERYTHING) -> None:
+        super().__init__()
+        self.within = within  # what this screen is about, whatever the window
+        self.asked: Asked | None = None
+
+    @property
+    def bench(self) -> Workbench:
+        """Return the program."""
+        return cast("Workbench", self.app)
+
+    # What a screen says for itself
+
+    def question(self, store: Store, scope: Scope) -> object:
+        """Return the answer. Runs in a thread."""
+        raise NotImplementedError
+
+    def show(self, answer: Any) -> None:  # noqa: ANN401 - what its own question returned
+        """Draw an answer; None says that there is no store."""
+        raise NotImplementedError
+
+    def body(self) -> ComposeResult:
+        """Yield what is between head and footer."""
+        raise NotImplementedError
+
+    def crumb(self) -> str:
+        """Return what this screen is about."""
+        return idn(self.within.policy_domain) if self.within.policy_domain else "all domains"
+
+    def action_copy(self) -> None:
+        """Copy what is highlighted."""
+
+    def standing(self) -> str:
+        """Return what limits the answer."""
+        return window_words(self.bench.days, self.bench.evidence)
+
+    def step_back(self) -> bool:
+        """Undo one step within the screen, if there is one."""
+        return False
+
+    # Asking
+
+    def compose(self) -> ComposeResult:
+        """Yield head, body and footer."""
+        yield Static(classes="head")
+        with Vertical(classes="body"):
+            yield from self.body()
+        yield Static(classes="foot")
+
+    def on_mount(self) -> None:
+        """Draw the frame."""
+        self.frame()
+
+    def on_screen_resume(self) -> None:
+        """Ask again if anything changed meanwhile."""
+        self.frame()
+        self.renew()
+
+    def on_resize(self) -> None:
+        """Draw the frame anew."""
+        self.frame()
+
+    def scope(self) -> Scope:
+        """Return what the user is looking at."""
+        return self.bench.evidence.scope(self.bench.days, self.within)
+
+    def renew(self) -> None:
+        """Ask, unless this was asked already."""
+        wanted = Asked(self.scope(), self.bench.evidence.version)
+        if self.bench.ready and wanted != self.asked:
+            self.asked = wanted
+            self.ask(wanted)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="ask")
+    def ask(self, asked: Asked) -> None:
+        """Find the answer and send it."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+
+        try:
+            store = self.bench.evidence.store()
+            answer = None if store is None else self.question(store, asked.scope)
+        except StoreError as error:
+            self.post_message(Unanswered(asked, str(error)))
+        else:
+            self.post_message(Answered(asked, answer))
+
+    @on(Answered)
+    def _answered(self, message: Answered) -> None:
+        if message.asked == self.asked:
+            self.show(message.answer)
+            self.frame()
+
+    @on(Unanswered)
+    def _unanswered(self, message: Unanswered) -> None:
+        if message.asked == self.asked:
+            self.asked = None
+            self.bench.fail(message.reason)
+
+    @on(Worker.StateChanged)
+    def _fault(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.bench.fail(f"a fault of this program: {event.worker.error!r}")
+
+    # The frame
+
+    def frame(self) -> None:
+        """Draw head and footer."""
+        room = self.size.width
+        if not self.is_mounted or room < 1:
+            return
+        self.query_one(".head", Static).update(self._head(room))
+        self.query_one(".foot", Static).update(self._foot(room))
+
+    def _head(self, room: int) -> Content:
+        pieces: list[str | tuple[str, str]] = [" "]
+        used = 1
+        for name, label in TOPS:
+            count = self.bench.refused if name == "refused" else 0
+            words = f"{label} ({count:,})" if count else label
+            shown, style = (f"[{words}]", "bold $text-accent") if name == self.TOP else (words, "")
+            pieces.append((shown, style))
+            used += len(shown) + 1
+            pieces.append(" ")
+        right = self.bench.progress or self.standing()
+        about = cell(self.crumb(), max(0, room - used - len(right) - 3))
+        gap = room - used - width(about) - len(right) - 2
+        pieces += [" ", (about, "bold"), " " * max(1, gap), right]
+        return content(*pieces)
+
+    def _foot(self, room: int) -> Content:
+        """Return as many keys as there is room for; the way back, help and quitting always stay."""
+        every = [(key.shown.split()[0], key.label, key.action) for key in keys.footer(self.NAME)]
+        if len(self.bench.screen_stack) == 1:
+            every = [item for item in every if item[1] != "Back"]
+        tail = [item for item in every if item[1] in {"Back", "Help", "Quit"}]
+        rest = [item for item in every if item not in tail]
+
+        def size(items: list[tuple[str, str, str]]) -> int:
+            return sum(len(key) + len(label) + 3 for key, label, _ in items)
+
+        while rest and size(rest + tail) > room:
+            rest.pop()
+        targets = [(key, label, self._target(action)) for key, label, action in rest + tail]
+        return joined(buttons(targets, "bold $text-accent"), "  ", before=" ")
+
+    def _target(self, action: str) -> str:
+        """Return an action as a click runs it: on the list or text that has the focus, or on the program."""
+        if action.startswith("screen."):
+            return action
+        own = {key.action for key in keys.KEYS if key.place == "everywhere"}
+        return f"app.{action}" if action in own else f"screen.focused('{action}')"
+
+    async def action_focused(self, action: str) -> None:
+        """Run an action of the widget that has the focus."""
+        if self.focused is not None:
+            await self.app.run_action(action, self.focused)

@@ -1,0 +1,183 @@
+"""The board: every policy domain, worst first, with the answer to "what would enforce block" above it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from queries import domains, failures
+from tui import keys
+from tui.draw import content, stacked
+from tui.screens.empty import no_reports
+from tui.screens.listing import Listing
+from tui.screens.reports import ReportsScreen
+from tui.text import idn
+from tui.widgets.table import Column
+from tui.words import (
+    BLOCKING,
+    IMPACT_STYLE,
+    STRIP_LEGEND,
+    count,
+    lasting,
+    month_day,
+    percent,
+    place,
+    span,
+    strip,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from textual.binding import BindingType
+    from textual.content import Content
+
+    from queries import Scope
+    from tlsrpt.store import Store
+
+
+class Line(NamedTuple):
+    """A domain and its last days."""
+
+    domain: domains.Domain
+    strip: str
+
+
+class Board(NamedTuple):
+    """The answer to the first question."""
+
+    lines: list[Line]
+    totals: domains.Totals
+    series: list[failures.Series]
+    newest: date | None  # day of the newest report, whatever the window
+
+
+def _blocked(line: Line) -> str:
+    return IMPACT_STYLE["would-block"] if line.domain.would_block else ""
+
+
+def _failed(line: Line) -> str:
+    return "warn" if line.domain.sts_failed else "dim"
+
+
+class DomainsScreen(Listing):
+    """Every policy domain."""
+
+    NAME = TOP = "domains"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domains")
+    COLUMNS: ClassVar[Sequence[Column]] = (
+        Column("Domain", lambda line: line.domain.policy_domain, least=16),
+        Column("Mode", lambda line: line.domain.mode or "-"),
+        Column("Sessions", lambda line: line.domain.sts_successful + line.domain.sts_failed, right=True, drop=2),
+        Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True),
+        Column("Would-block", lambda line: line.domain.would_block, style=_blocked, right=True),
+        Column(
+            "Rate",
+            lambda line: line.domain.failure_rate,
+            lambda line: percent(line.domain.failure_rate),
+            style=_failed,
+            right=True,
+        ),
+        Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, _blocked),
+        Column("Orgs", lambda line: line.domain.organizations, right=True, drop=4),
+        Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=3),
+    )
+
+    @staticmethod
+    def key(row: Line) -> str:
+        """Return the name of the domain."""
+        return row.domain.policy_domain
+
+    def question(self, store: Store, scope: Scope) -> Board:
+        """Return how each domain stands, and what would be blocked."""
+        with store.reading():
+            totals = domains.totals(store, scope)
+            newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
+            end = scope.until or (self.bench.evidence.today() if scope.since else newest)
+            days: dict[str, list[tuple[date, int, int]]] = {}
+            for day in domains.days(store, scope):
+                days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
+            lines = [
+                Line(domain, strip(days.get(domain.policy_domain, ()), end or domain.last_day))
+                for domain in domains.overview(store, scope)
+            ]
+            return Board(lines, totals, failures.series(store, scope), newest)
+
+    def show(self, answer: Board | None) -> None:
+        """Draw the board."""
+        if answer is None:
+            self.list_rows((), content(), no_reports(self.bench, None))
+            return
+        self.bench.refused = answer.totals.refused
+        self.list_rows(answer.lines, headline(answer), no_reports(self.bench, answer.newest))
+
+    def detail(self, row: Line) -> Content:
+        """Return what the row has no room for."""
+        domain = row.domain
+        policy = f"{domain.mode}, max_age {lasting(domain.max_age)}" if domain.mode else "no sts policy seen"
+        first = content(
+            (idn(domain.policy_domain), "bold"),
+            f"  {policy}   {count(domain.reports, 'report')}, {count(domain.organizations, 'organization')},"
+            f" {span(domain.first_day, domain.last_day)}",
+        )
+        second: list[str | tuple[str, str]] = []
+        if domain.mode == "enforce" and domain.would_block:
+            second.append(("mail is held back now   ", "bold $text-error"))
+        if domain.tlsa_successful or domain.tlsa_failed:
+            second.append(f"tlsa {domain.tlsa_successful:,} ok, ")
+            second.append((f"{domain.tlsa_failed:,} failed   ", "$text-warning" if domain.tlsa_failed else ""))
+        if domain.no_policy_successful or domain.no_policy_failed:
+            second.append(f"no policy {domain.no_policy_successful:,} ok, {domain.no_policy_failed:,} failed   ")
+        if domain.unclassified:
+            second.append(f"{domain.unclassified:,} failed without details")
+        return stacked(first, content(*second))
+
+    def note(self) -> str:
+        """Return what the marks of the strip mean."""
+        return STRIP_LEGEND
+
+    def open(self, row: Line) -> None:
+        """Go to the failures of a domain."""
+        self.bench.look_into(replace(self.within, policy_domain=row.domain.policy_domain))
+
+    def action_reports(self) -> None:
+        """Go to the reports of a domain."""
+        row: Line | None = self.table.row()
+        if row is not None:
+            within = replace(self.within, policy_domain=row.domain.policy_domain)
+            self.bench.push_screen(ReportsScreen(within))
+
+
+def headline(board: Board) -> Content:
+    """Return what would be blocked and where, or that nothing would."""
+    totals = board.totals
+    if not totals.reports:
+        return content()
+    blocking = [series for series in board.series if series.impact in BLOCKING]
+    other = len(board.series) - len(blocking)
+    evaluated = totals.sts_successful + totals.sts_failed
+    if not blocking:
+        words = (
+            f"Nothing in {count(evaluated, 'session')} would block in enforce"
+            if evaluated
+            else "No session under an sts policy: nothing here says what enforce would block"
+        )
+        more = f"; {count(other, 'series', 'series')} of other failures (2)" if other else ""
+        return content((words, "bold $text-success" if evaluated else "bold"), more)
+    worst = blocking[0]
+    return stacked(
+        content(
+            (
+                f"{totals.would_block:,} of {count(evaluated, 'session')} would block in enforce",
+                "bold $text-error",
+            ),
+            f", in {count(len(blocking), 'series', 'series')} (2)",
+        ),
+        content(
+            "First ",
+            (f"{worst.cause} at {place(worst.mx_key)}", "bold"),
+            "" if worst.policy_domain in worst.mx_key else f" of {idn(worst.policy_domain)}",
+            f": {count(worst.failed_session_count, 'session')}, {count(worst.organizations, 'organization')}",
+        ),
+    )

@@ -1,0 +1,45 @@
+"""What a screen says when it has nothing to list: what is so, and what helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.draw import content, stacked
+from tui.evidence import window_words
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from textual.content import Content
+
+    from tui.app import Workbench
+
+
+def told(*lines: str) -> Content:
+    """Return lines of text with the first one standing out."""
+    return stacked(content(), content("  ", (lines[0], "bold")), *(content(f"  {line}") for line in lines[1:]))
+
+
+def no_reports(bench: Workbench, newest: date | None) -> Content:
+    """Return why there is no report to see. `newest` is the day of the newest one, whatever the window."""
+    if newest is not None:
+        return told(
+            f"No report in {window_words(bench.days, bench.evidence)}.",
+            f"The newest one is of {newest}. w looks at a longer window.",
+        )
+    if bench.evidence.paths:
+        if bench.progress:
+            return told("Reading …")
+        return told("No report found in what was given.", "3 lists what was refused, and why.")
+    return told(
+        "No reports yet.",
+        "",
+        "tlsrpt load ~/reports     add files, folders, mbox, Maildir, zip or tar to the store",
+        "tlsrpt report.json.gz     look at one file and store nothing",
+        "",
+        "This screen fills by itself when reports have been loaded.",
+        "",
+        "No reports in the mail? A domain asks for them with this record:",
+        '_smtp._tls.<domain>  TXT  "v=TLSRPTv1; rua=mailto:reports@<domain>"',
+        "They come once a day, the first ones a day or two later.",
+    )

@@ -1,0 +1,131 @@
+"""One series of failures: what it means, how to confirm and mend it, and who reports it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.widgets import Static
+
+from queries import failures
+from tlsrpt.knowledge import IMPACTS, commands, explain
+from tui import keys
+from tui.draw import content, stacked
+from tui.screens.empty import no_reports
+from tui.screens.listing import Listing
+from tui.screens.report import ReportScreen
+from tui.screens.reports import ReportsScreen
+from tui.text import idn
+from tui.widgets.page import Page, Said
+from tui.widgets.table import Column
+from tui.words import IMPACT_STYLE, count, place, span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.content import Content
+
+    from queries import Scope
+    from tlsrpt.store import Store
+
+
+def _sending(row: failures.Evidence) -> str:
+    if row.sending_mta_ip is None:
+        return ""
+    more = f" +{row.sending_mta_ips - 1}" if row.sending_mta_ips > 1 else ""
+    return f"{row.sending_mta_ip}{more}"
+
+
+class FailureScreen(Listing):
+    """A series of failures and the reports behind it."""
+
+    NAME = "failure"
+    TOP = "failures"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "failure")
+    COLUMNS: ClassVar[Sequence[Column]] = (
+        Column("Day", lambda row: row.day),
+        Column("Organization", lambda row: row.organization, least=16),
+        Column("Sessions", lambda row: row.failed_session_count, right=True),
+        Column("Result type", lambda row: row.result_type, least=20, drop=3),
+        Column("Reason code", lambda row: row.failure_reason_code, least=16),
+        Column("Sending IP", lambda row: row.sending_mta_ip, _sending, least=15, drop=1),
+        Column("Receiving IP", lambda row: row.receiving_ip, least=15, drop=2),
+        Column("Policy", lambda row: row.policy_type, drop=4),
+    )
+
+    def __init__(self, series: failures.Series, within: Scope) -> None:
+        super().__init__(replace(within, policy_domain=series.policy_domain, cause=series.cause, mx=series.mx_key))
+        self.series = series
+
+    @staticmethod
+    def key(row: failures.Evidence) -> object:
+        """Return the report and what tells its rows apart."""
+        return row
+
+    def crumb(self) -> str:
+        """Return the series."""
+        return f"{idn(self.series.policy_domain)} > {self.series.cause} at {place(self.series.mx_key)}"
+
+    def body(self) -> ComposeResult:
+        """Yield the explanation above the list."""
+        yield Page(self.explained(), labels=10, grows=True)
+        yield from super().body()
+
+    def explained(self) -> list[Said]:
+        """Return what a reader has to know, in the order it is needed."""
+        series = self.series
+        about = explain(series.cause)
+        check = commands(about, series.policy_domain, series.mx_key)
+        here = "" if series.impact == "would-block" else f" Here: {IMPACTS.get(series.impact, series.impact)}."
+        return [
+            Said(
+                f"{series.impact}: {series.cause} at {place(series.mx_key)}. {about.title}.",
+                style=IMPACT_STYLE.get(series.impact, "heading"),
+            ),
+            Said(
+                f"{count(series.failed_session_count, 'session')} on {count(series.days, 'day')},"
+                f" {span(series.first_day, series.last_day)}, says {series.organization_names}"
+            ),
+            Said(about.advice, about.act.capitalize(), "heading"),
+            Said(about.meaning, "Means"),
+            Said(f"{about.enforce}{here}", "Enforce"),
+            Said(f"{about.fix} ({about.rfc})", "Fix"),
+            Said(check[0], "Check (y)", "code"),
+            *(Said(command, " ", "code") for command in check[1:]),
+            Said("; ".join(about.causes), "Likely"),
+        ]
+
+    def question(self, store: Store, scope: Scope) -> list[failures.Evidence]:
+        """Return the reports behind the series."""
+        return failures.evidence(store, scope)
+
+    def show(self, answer: list[failures.Evidence] | None) -> None:
+        """List them."""
+        self.list_rows(answer or (), content(), no_reports(self.bench, self.series.last_day))
+        self.query_one(".answer", Static).display = False
+
+    def detail(self, row: failures.Evidence) -> Content:
+        """Return what the row has no room for."""
+        return stacked(
+            content(f"{row.result_type}   {row.failure_reason_code or 'no reason code'}   report {row.report}"),
+            content(
+                f"from {_sending(row) or 'an address not named'}"
+                f" to {row.receiving_mx_hostname or 'an MX not named'}"
+                + (f" at {row.receiving_ip}" if row.receiving_ip else "")
+            ),
+        )
+
+    def open(self, row: Any) -> None:  # noqa: ANN401 - an Evidence
+        """Go to the report."""
+        self.bench.push_screen(ReportScreen(row.report))
+
+    def action_copy(self) -> None:
+        """Copy the commands that confirm it."""
+        series = self.series
+        self.bench.copy("\n".join(commands(explain(series.cause), series.policy_domain, series.mx_key)))
+
+    def action_reports(self) -> None:
+        """Go to the list of these reports."""
+        self.bench.push_screen(ReportsScreen(self.within))

@@ -1,0 +1,252 @@
+"""What fails, where and who says so: series of failures, or failed sessions by one property."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from queries import EVERYTHING, Scope, domains, failures
+from tlsrpt.knowledge import IMPACTS, explain
+from tui import keys
+from tui.draw import content, stacked
+from tui.screens.empty import no_reports, told
+from tui.screens.failure import FailureScreen
+from tui.screens.listing import Listing
+from tui.screens.reports import ReportsScreen
+from tui.text import idn
+from tui.widgets.table import Column
+from tui.words import BLOCKING, IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.binding import BindingType
+    from textual.content import Content
+
+    from tlsrpt.store import Store
+
+
+class Line(NamedTuple):
+    """A series and its last days."""
+
+    series: failures.Series
+    strip: str
+
+
+class Found(NamedTuple):
+    """Rows of one grouping, and the totals of their scope."""
+
+    grouping: int
+    rows: Sequence[Line | failures.Breakdown]
+    totals: domains.Totals
+
+
+SERIES = (
+    Column("Impact", lambda line: line.series.impact, style=lambda line: IMPACT_STYLE.get(line.series.impact, "")),
+    Column("Cause", lambda line: line.series.cause, least=22),
+    Column("At", lambda line: line.series.mx_key, lambda line: place(line.series.mx_key), least=16),
+    Column("Domain", lambda line: line.series.policy_domain, least=12, drop=1),
+    Column("Sessions", lambda line: line.series.failed_session_count, right=True),
+    Column("Orgs", lambda line: line.series.organizations, right=True, drop=3),
+    Column("Days", lambda line: line.series.days, right=True, drop=4),
+    Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, drop=5),
+    Column("Last", lambda line: line.series.last_day, lambda line: month_day(line.series.last_day), drop=2),
+)
+
+
+SERIES_OF_ONE_DOMAIN = tuple(column for column in SERIES if column.heading != "Domain")
+
+
+def _breakdown(heading: str, show: Callable[[failures.Breakdown], str] | None = None) -> tuple[Column, ...]:
+    return (
+        Column(heading, lambda row: row.key, show, least=20),
+        Column("Policy", lambda row: row.policy_type),
+        Column("Sessions", lambda row: row.failed_session_count, right=True),
+        Column(
+            "Would-block",
+            lambda row: row.would_block,
+            style=lambda row: "bad" if row.would_block else "",
+            right=True,
+        ),
+        Column("Orgs", lambda row: row.organizations, right=True, drop=1),
+        Column("Domains", lambda row: row.domains, right=True, drop=3),
+        Column("Days", lambda row: row.days, right=True, drop=2),
+        Column("First", lambda row: row.first_day, drop=5),
+        Column("Last", lambda row: row.last_day, drop=4),
+    )
+
+
+class Grouping(NamedTuple):
+    """One way to look at failures: its name, its question, its columns, and how a row narrows a scope."""
+
+    name: str
+    ask: Callable[[Store, Scope], Sequence[failures.Breakdown]]
+    columns: tuple[Column, ...]
+    narrow: Callable[[Scope, str], Scope] | None
+
+
+GROUPINGS = (
+    Grouping("cause", failures.by_cause, _breakdown("Cause"), lambda scope, key: replace(scope, cause=key)),
+    Grouping(
+        "result type",
+        failures.by_result_type,
+        _breakdown("Result type"),
+        lambda scope, key: replace(scope, result_type=key),
+    ),
+    Grouping(
+        "MX",
+        failures.by_mx,
+        _breakdown("MX", lambda row: place(row.key)),
+        lambda scope, key: replace(scope, mx=key),
+    ),
+    Grouping(
+        "organization",
+        failures.by_organization,
+        _breakdown("Organization"),
+        lambda scope, key: replace(scope, organization=key),
+    ),
+    Grouping("sending IP", failures.by_sending_ip, _breakdown("Sending IP"), None),
+    Grouping(
+        "day",
+        failures.by_day,
+        _breakdown("Day"),
+        lambda scope, key: replace(scope, since=date.fromisoformat(key), until=date.fromisoformat(key)),
+    ),
+)
+
+
+class FailuresScreen(Listing):
+    """Failures of everything, or of a narrower scope."""
+
+    NAME = TOP = "failures"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "failures")
+    COLUMNS = SERIES
+
+    def __init__(self, within: Scope = EVERYTHING) -> None:
+        super().__init__(within)
+        self.grouping = 0  # 0 is series, n is GROUPINGS[n - 1]
+        self.shown = 0  # the grouping of the rows on the screen
+
+    @staticmethod
+    def key(row: Line | failures.Breakdown) -> object:
+        """Return what makes a series, or one part of a breakdown."""
+        if isinstance(row, Line):
+            return row.series.policy_domain, row.series.cause, row.series.mx_key
+        return row.key, row.policy_type
+
+    def scope(self) -> Scope:
+        """Return the scope of the window, or of the one day that this screen is about."""
+        return self.within if self.within.since else super().scope()
+
+    def crumb(self) -> str:
+        """Return what the failures are of."""
+        within = self.within
+        parts = [
+            idn(within.policy_domain) if within.policy_domain else "all domains",
+            within.cause,
+            within.result_type,
+            None if within.mx is None else place(within.mx),
+            within.organization,
+            str(within.since) if within.since else None,
+        ]
+        return " > ".join(part for part in parts if part)
+
+    def question(self, store: Store, scope: Scope) -> Found:
+        """Return the rows of the grouping asked for."""
+        grouping = self.grouping
+        with store.reading():
+            totals = domains.totals(store, scope)
+            if grouping:
+                return Found(grouping, GROUPINGS[grouping - 1].ask(store, scope), totals)
+            found = failures.series(store, scope)
+            blocking = {series[:3] for series in found if series.impact in BLOCKING}
+            days: dict[tuple[str, str, str], list[tuple[date, int, int]]] = {}
+            for day in failures.series_days(store, scope):
+                failed = day.failed_session_count
+                days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
+            end = scope.until or (self.bench.evidence.today() if scope.since else totals.last_day)
+            lines = [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in found]
+            return Found(grouping, lines, totals)
+
+    def show(self, answer: Found | None) -> None:
+        """List them."""
+        if answer is None:
+            self.list_rows((), content(), no_reports(self.bench, None))
+            return
+        self.shown = answer.grouping
+        self.bench.refused = answer.totals.refused
+        series = SERIES_OF_ONE_DOMAIN if self.within.policy_domain else SERIES
+        columns = GROUPINGS[answer.grouping - 1].columns if answer.grouping else series
+        self.list_rows(answer.rows, _summed(answer.totals), self._none(answer.totals), columns)
+
+    def _none(self, totals: domains.Totals) -> Content:
+        if not totals.reports:
+            return no_reports(self.bench, self.bench.evidence.today())
+        return told(
+            "No failed sessions.",
+            f"{count(totals.reports, 'report')} of {count(totals.organizations, 'organization')} say so.",
+        )
+
+    def detail(self, row: Line | failures.Breakdown) -> Content:
+        """Return what a series means and who reports it, or when a part of a breakdown was seen."""
+        if not isinstance(row, Line):
+            return content(f"{count(row.days, 'day')}, {span(row.first_day, row.last_day)}")
+        series = row.series
+        explained = explain(series.cause)
+        return stacked(
+            content(
+                f"{explained.act.upper()}: ",
+                (explained.title, "bold"),
+                f". {IMPACTS.get(series.impact, series.impact)}",
+            ),
+            content(
+                f"{idn(series.policy_domain)}   {span(series.first_day, series.last_day)}   {series.organization_names}"
+            ),
+        )
+
+    def note(self) -> str:
+        """Return how the rows are grouped."""
+        if self.shown:
+            return f"by {GROUPINGS[self.shown - 1].name} (b)"
+        return f"by series (b)   {STRIP_LEGEND}" if self.size.width >= 120 else "by series (b)"
+
+    def open(self, row: Any) -> None:  # noqa: ANN401 - a Line or a Breakdown
+        """Go into a series, or into the failures of one part of a breakdown."""
+        if isinstance(row, Line):
+            self.bench.push_screen(FailureScreen(row.series, self.within))
+            return
+        narrow = GROUPINGS[self.shown - 1].narrow
+        if narrow is None:
+            self.bench.notify("Nothing narrower: r lists the reports")
+        else:
+            self.bench.look_into(narrow(self.within, row.key))
+
+    def action_group(self) -> None:
+        """Look at the failures by the next property."""
+        self.grouping = (self.grouping + 1) % (len(GROUPINGS) + 1)
+        self.asked = None
+        self.renew()
+
+    def action_reports(self) -> None:
+        """Go to the reports behind the highlighted row."""
+        row = self.table.row()
+        within = self.within
+        if isinstance(row, Line):
+            series = row.series
+            within = replace(within, policy_domain=series.policy_domain, cause=series.cause, mx=series.mx_key)
+        elif row is not None:
+            narrow = GROUPINGS[self.shown - 1].narrow
+            within = narrow(within, row.key) if narrow else within
+        self.bench.push_screen(ReportsScreen(replace(within, failing=True)))
+
+
+def _summed(totals: domains.Totals) -> Content:
+    """Return the failures of a scope; policy types apart, since their sessions overlap."""
+    sessions = totals.sts_successful + totals.sts_failed
+    return content(
+        f"{totals.sts_failed:,} of {count(sessions, 'sts session')} failed, ",
+        (f"{totals.would_block:,} would block", "bold $text-error" if totals.would_block else ""),
+        (f"   tlsa {totals.tlsa_failed:,} failed" if totals.tlsa_failed else "", "$text-warning"),
+        f"   no policy {totals.no_policy_failed:,} failed" if totals.no_policy_failed else "",
+    )

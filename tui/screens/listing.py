@@ -1,0 +1,150 @@
+"""A screen around one list: an answer above, a filter, the list, and details of the highlighted row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.widgets import Input, Static
+
+from tui.draw import content
+from tui.screens.base import Asking
+from tui.text import safe
+from tui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.content import Content
+
+    from tui.widgets.table import Column
+
+
+class Listing(Asking):
+    """A list that can be filtered, sorted and copied from."""
+
+    AUTO_FOCUS = "Table"
+    COLUMNS: ClassVar[Sequence[Column]]
+
+    def body(self) -> ComposeResult:
+        """Yield the parts from top to bottom."""
+        yield Static(classes="answer")
+        yield Input(classes="filter", placeholder="words to look for", compact=True)
+        yield Static(classes="empty")
+        yield Table(self.COLUMNS, key=self.key)
+        yield Static(classes="detail")
+        yield Static(classes="status")
+
+    # What a list says for itself
+
+    @staticmethod
+    def key(row: Any) -> object:  # noqa: ANN401 - its own rows
+        """Return what tells a row from others across answers."""
+        return row
+
+    def open(self, row: Any) -> None:  # noqa: ANN401 - its own rows
+        """Go into a row."""
+
+    def detail(self, row: Any) -> Content:  # noqa: ANN401 - its own rows
+        """Return more about a row, in the lines below the list."""
+        del row
+        return content()
+
+    def note(self) -> str:
+        """Return a word for the status line, such as how rows are grouped."""
+        return ""
+
+    # Showing
+
+    @property
+    def table(self) -> Table:
+        """Return the list."""
+        return self.query_one(Table)
+
+    def list_rows(
+        self,
+        rows: Sequence[Any],
+        answer: Content,
+        empty: Content,
+        columns: Sequence[Column] | None = None,
+    ) -> None:
+        """Show rows below an answer, or, without rows, why there are none."""
+        self.table.fill(rows, columns)
+        self.query_one(".answer", Static).update(answer)
+        self.query_one(".empty", Static).update(empty)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        table = self.table
+        nothing = not table.lines
+        self.query_one(".empty", Static).display = nothing
+        table.display = not nothing
+        self.query_one(".detail", Static).display = not nothing
+        if not nothing and self.focused is None:
+            table.focus()
+        self.status()
+
+    def status(self) -> None:
+        """Draw the line that tells where in which list one is."""
+        table = self.table
+        parts = []
+        if table.lines:
+            parts.append(f"{min(table.cursor + 1, len(table.shown)):,}/{len(table.shown):,}")
+        if table.words:
+            parts.append(f"filter: {' '.join(table.words)}  ({len(table.lines):,} without it; Esc clears)")
+        if table.order_by is not None:
+            way = "most first" if table.descending else "least first"
+            parts.append(f"sorted by {table.columns[table.order_by].heading}, {way}")
+        parts.append(self.note())
+        self.query_one(".status", Static).update(content("   ".join(part for part in parts if part)))
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        self.query_one(".detail", Static).update(content() if event.row is None else self.detail(event.row))
+        self.status()
+
+    @on(Table.Changed)
+    def _changed(self) -> None:
+        self.status()
+
+    @on(Table.Opened)
+    def _opened(self, event: Table.Opened) -> None:
+        self.open(event.row)
+
+    # Filtering
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        entry = self.query_one(Input)
+        entry.display = True
+        entry.cursor_blink = False
+        entry.focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.value != safe(event.value):
+            event.input.value = safe(event.value)
+        self.table.filter(event.value)
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.query_one(Input).display = bool(self.table.words)
+        self.table.focus()
+
+    def step_back(self) -> bool:
+        """Clear the filter if there is one."""
+        entry = self.query_one(Input)
+        if not entry.display:
+            return False
+        entry.value = ""
+        entry.display = False
+        self.table.focus()
+        return True
+
+    def action_copy(self) -> None:
+        """Copy the highlighted row."""
+        table = self.table
+        if table.cursor < len(table.shown):
+            self.bench.copy("\t".join(table.shown[table.cursor].texts))

@@ -1,0 +1,100 @@
+"""What could not be read, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+
+from queries import deliveries
+from tui import keys
+from tui.draw import content, stacked
+from tui.screens.empty import no_reports, told
+from tui.screens.listing import Listing
+from tui.screens.report import BytesScreen
+from tui.widgets.table import Column
+from tui.words import count, moment, size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.binding import BindingType
+    from textual.content import Content
+
+    from queries import Scope
+    from tlsrpt.store import Store
+
+
+def _bad(row: deliveries.RefusedRow) -> str:
+    return "bad" if row.reason else ""
+
+
+class RefusedScreen(Listing):
+    """Deliveries that were refused; their bytes are kept, so that they can be read again."""
+
+    NAME = TOP = "refused"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "refused")
+    COLUMNS: ClassVar[Sequence[Column]] = (
+        Column("Reason", lambda row: row.reason, style=_bad, least=24, prose=True),
+        Column("Source", lambda row: row.source, least=16),
+        Column("Name", lambda row: row.name, least=10, drop=2),
+        Column("From", lambda row: row.sender, least=10, drop=3),
+        Column("Size", lambda row: row.size, lambda row: size(row.size), right=True),
+        Column("Tried", lambda row: row.loaded_at, lambda row: moment(row.loaded_at), drop=1),
+    )
+
+    @staticmethod
+    def key(row: deliveries.RefusedRow) -> int:
+        """Return the number of the delivery."""
+        return row.delivery
+
+    def question(self, store: Store, scope: Scope) -> list[deliveries.RefusedRow]:
+        """Return everything refused, whatever the window."""
+        del scope
+        return deliveries.refused(store)
+
+    def crumb(self) -> str:
+        """Return nothing narrower: refused deliveries have no domain."""
+        return ""
+
+    def standing(self) -> str:
+        """Return nothing: the window does not matter here."""
+        return ""
+
+    def show(self, answer: list[deliveries.RefusedRow] | None) -> None:
+        """List them."""
+        if answer is None:
+            self.list_rows((), content(), no_reports(self.bench, None))
+            return
+        self.bench.refused = len(answer)
+        words = count(len(answer), "delivery could not be read", "deliveries could not be read")
+        kept = " The bytes are kept: R tries again, after an upgrade for instance."
+        self.list_rows(answer, content(f"{words}.{kept}"), told("Nothing was refused."))
+
+    def detail(self, row: deliveries.RefusedRow) -> Content:
+        """Return the reason in full and the mail that it came in."""
+        mail = f"   from {row.sender}: {row.subject or 'no subject'}" if row.sender else ""
+        return stacked(content(f"{row.reason}"), content(f"{row.source} {row.name}{mail}"))
+
+    def open(self, row: Any) -> None:  # noqa: ANN401 - a RefusedRow
+        """Go to the bytes."""
+        self.bench.push_screen(BytesScreen(row))
+
+    def action_reread(self) -> None:
+        """Try to read everything refused again."""
+        self.bench.progress = "reading again"
+        self.reread()
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="reread")
+    def reread(self) -> None:
+        """Read again in the background."""
+        from loaders import reread  # noqa: PLC0415 - duckdb and pydantic wait for their first use
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
+
+        try:
+            store = self.bench.evidence.store()
+            if store is not None:
+                done = reread(store)
+                self.bench.post_message(self.bench.Reread(done))
+        except StoreError as error:
+            self.bench.post_message(self.bench.Failed(str(error)))
