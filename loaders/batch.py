@@ -12,14 +12,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from loaders.rows import TRUST, Incoming, better, facts, time_text
+from tlsrpt.delivery import Mail
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Report, ReportError
 from tlsrpt.store import Rows, Store
 
 if TYPE_CHECKING:
     import duckdb
-
-    from tlsrpt.delivery import Mail
 
 
 class Arrival(NamedTuple):
@@ -78,7 +77,8 @@ class Stored(NamedTuple):
 
 def identity(secret: bytes, report: Report) -> int:
     """Return the key under which a report is the same report, keyed so that nobody can aim at another's."""
-    text = f"{report.submitter}\0{report.report_id}\0{report.start_datetime}\0{report.end_datetime}"
+    span = f"{time_text(report.start_datetime)}\0{time_text(report.end_datetime)}"
+    text = f"{report.submitter}\0{report.report_id}\0{span}"
     return _hash(text.encode("utf-8", "surrogatepass"), secret)
 
 
@@ -236,8 +236,9 @@ def _same(connection: duckdb.DuckDBPyConnection, incoming: Incoming, known: Sequ
 def _says(document: bytes, incoming: Incoming) -> bool:
     report = incoming.report
     domain = report.policies[0].policy_domain if report.policies else None
+    around = Mail(None, None, None, domain, report.submitter, None)
     try:
-        readings = parse(document, Hints(report_domain=domain, submitter=report.submitter)).readings
+        readings = parse(document, Hints(around)).readings
     except ReportError:
         return False
     return any(_bare(reading.report) == _bare(report) for reading in readings)

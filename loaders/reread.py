@@ -11,7 +11,7 @@ from loaders import Summary
 from loaders.batch import Stored, write
 from loaders.run import CONTAINER, Reader
 from tlsrpt.delivery import Document, Mail, Refused, unpack
-from tlsrpt.parse import hints, parse
+from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Defect, ReportError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _derive_anew(reader: Reader, kept: _Kept) -> None:
     """Take in the document of a report once more; one that can no longer be read stays as it is."""
     assert kept.report is not None
     try:
-        parsed = parse(kept.content, hints(kept.mail, kept.name or kept.source))
+        parsed = parse(kept.content, Hints(kept.mail, kept.name or kept.source))
     except ReportError:
         return
     document = Document(kept.name, kept.content, kept.mail, tuple(Defect("", said) for said in kept.container))

@@ -8,8 +8,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tlsrpt.cause import evaluate
-from tlsrpt.parse import canonical
+from tlsrpt.cause import Cause, Evaluation, evaluate
+from tlsrpt.report import FailureDetails, Policy
 from tlsrpt.reporters import organization
 from tlsrpt.store import Rows, Store
 
@@ -43,17 +43,13 @@ _REPORTS = (
     "submitter", "contact_info", "report_id", "report_key", "content_hash", "trust", "superseded", "excluded",
     "received_at", "delivery", "defects",
 )  # fmt: skip
-_POLICIES = (
-    "report", "policy", "day", "policy_domain", "organization", "trust", "superseded", "policy_type", "policy_string",
-    "mx_host", "canonical", "mode", "max_age", "total_successful_session_count", "total_failure_session_count",
-    "would_block", "unclassified", "evaluated",
-)  # fmt: skip
-_FAILURES = (
-    "report", "policy", "day", "policy_domain", "organization", "trust", "superseded", "policy_type", "result_type",
-    "result_type_raw", "cause", "impact", "mx_key", "failed_session_count", "sending_mta_ip", "receiving_mx_hostname",
-    "receiving_mx_helo", "receiving_ip", "additional_information", "failure_reason_code",
-)  # fmt: skip
+_SHARED = ("report", "policy", "day", "organization", "trust", "superseded")
+_POLICY = tuple(name for name in Policy._fields if name != "failure_details")
+_POLICIES = _SHARED + _POLICY + Evaluation._fields[:3]
+_FAILURES = _SHARED + _POLICY[:2] + FailureDetails._fields + Cause._fields + ("mx_key",)
 _DEFECTS = ("report", "place", "message")
+
+_Row = tuple[Any, ...]
 
 
 def facts(store: Store, numbered: Iterable[tuple[int, Incoming]]) -> list[Rows]:
@@ -61,10 +57,10 @@ def facts(store: Store, numbered: Iterable[tuple[int, Incoming]]) -> list[Rows]:
 
     Deliveries keep their place in the batch; the caller raises them to their numbers.
     """
-    reports: list[tuple[Any, ...]] = []
-    policies: list[tuple[Any, ...]] = []
-    failures: list[tuple[Any, ...]] = []
-    defects: list[tuple[Any, ...]] = []
+    reports: list[_Row] = []
+    policies: list[_Row] = []
+    failures: list[_Row] = []
+    defects: list[_Row] = []
     for number, incoming in numbered:
         report, trust = incoming.report, incoming.trust
         day, name = _day(report.day), organization(report.submitter)
@@ -76,34 +72,31 @@ def facts(store: Store, numbered: Iterable[tuple[int, Incoming]]) -> list[Rows]:
         ))  # fmt: skip
         for place, policy in enumerate(report.policies):
             said = evaluate(policy)
-            shared = (number, place, day, policy.policy_domain, name, trust, False, policy.policy_type)
-            policies.append((
-                *shared, policy.policy_string, policy.mx_host,
-                canonical(policy.policy_type, policy.policy_string, policy.mx_host), policy.mode, policy.max_age,
-                policy.total_successful_session_count, policy.total_failure_session_count,
-                said.would_block, said.unclassified, said.evaluated,
-            ))  # fmt: skip
-            for row, (cause, impact) in zip(policy.failure_details, said.causes, strict=True):
-                (
-                    result_type, raw, sending_ip, mx, helo, receiving_ip, count, information, reason
-                ) = row  # fmt: skip
-                failures.append((
-                    *shared, result_type, raw, cause, impact, mx or (f"ip:{receiving_ip}" if receiving_ip else "*"),
-                    count, sending_ip, mx, helo, receiving_ip, information, reason,
-                ))  # fmt: skip
+            shared = (number, place, day, name, trust, False)
+            policies.append(shared + policy[:6] + policy[7:] + said[:3])
+            whose = shared + policy[:2]
+            for row, cause in zip(policy.failure_details, said.causes, strict=True):
+                failures.append(whose + row + cause + (_mx_key(row),))
         if report.defects:
             defects += [(number, where, message) for where, message in report.defects]
     # Day order is what keeps questions about a period quick.
-    by_day = itemgetter(1)
+    reports.sort(key=itemgetter(1))
+    policies.sort(key=itemgetter(2))
+    failures.sort(key=itemgetter(2))
     return [
-        _rows(store, "reports", _REPORTS, sorted(reports, key=by_day)),
-        _rows(store, "policies", _POLICIES, sorted(policies, key=itemgetter(2))),
-        _rows(store, "failures", _FAILURES, sorted(failures, key=itemgetter(2))),
+        _rows(store, "reports", _REPORTS, reports),
+        _rows(store, "policies", _POLICIES, policies),
+        _rows(store, "failures", _FAILURES, failures),
         _rows(store, "defects", _DEFECTS, defects),
     ]
 
 
-def _rows(store: Store, table: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Rows:
+def _mx_key(row: FailureDetails) -> str:
+    """Return what stands for the place of a failure: the MX, else its address, else "*"."""
+    return row.receiving_mx_hostname or (f"ip:{row.receiving_ip}" if row.receiving_ip else "*")
+
+
+def _rows(store: Store, table: str, names: Sequence[str], rows: Sequence[_Row]) -> Rows:
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return Rows(store, table, dict(zip(names, columns, strict=True)))
 

@@ -15,7 +15,7 @@ from loaders import Delivery, Done, File, Source, Status, Summary
 from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
 from loaders.rows import Incoming, better
 from tlsrpt.delivery import Document, Opened, Refused, unpack
-from tlsrpt.parse import Parsed, Reading, RefusedEntry, excluded, hints, parse
+from tlsrpt.parse import Hints, Parsed, Reading, RefusedEntry, excluded, parse
 from tlsrpt.report import Defect, ReportError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Reader:
         """Take in one thing that was found in a delivery."""
         if isinstance(opened, Document):
             try:
-                parsed = parse(opened.content, hints(opened.mail, opened.name or source))
+                parsed = parse(opened.content, Hints(opened.mail, opened.name or source))
             except ReportError as error:
                 self.refuse(source, opened.name, str(error), opened.content, opened.mail, vouched=vouched)
             else:
@@ -242,6 +242,10 @@ class _Writer:
             self._queue.put(batch)
 
     def _work(self) -> None:
+        with self._store.staying():
+            self._store_batches()
+
+    def _store_batches(self) -> None:
         while (batch := self._queue.get()) is not None:
             if self._error is not None:
                 continue  # keep the queue moving until the reader hears of it

@@ -162,6 +162,10 @@ def evaluate(policy: Policy) -> Evaluation:
     no failures in the summary the rows are believed. Mail.ru counts one session in two rows: otherwise the
     summary bounds them. Sessions in which the sender could not get the policy are no evidence about it.
     """
+    if not policy.failure_details:
+        failed = policy.total_failure_session_count
+        is_sts = policy.policy_type == "sts"
+        return Evaluation(0, failed, policy.total_successful_session_count + failed if is_sts else 0, ())
     causes = tuple(
         [
             classify(

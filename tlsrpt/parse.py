@@ -6,7 +6,9 @@ it took. The repairing pass is `tlsrpt.repair`; it notes each departure from RFC
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from tlsrpt.delivery import Mail
 
 
-_In = TypeVar("_In")
 _T = TypeVar("_T")
 
 
@@ -55,22 +56,31 @@ class Parsed(NamedTuple):
 class Hints(NamedTuple):
     """What surrounds a document, for values that it lacks itself. The document always wins (RFC 8460 5.6)."""
 
-    report_domain: str | None = None  # TLS-Report-Domain, else of the file name
-    submitter: str | None = None  # TLS-Report-Submitter, else From, else of the file name
-    begin: int | None = None  # epoch seconds, of the file name
-    end: int | None = None
+    mail: Mail | None = None
+    name: str = ""  # file name, if it is "submitter!domain!begin!end…" (RFC 8460 section 5.1)
+
+    @property
+    def report_domain(self) -> str | None:
+        """The policy domain: of TLS-Report-Domain, else of the file name."""
+        return (self.mail and self.mail.report_domain) or _named(self.name)[1]
+
+    @property
+    def submitter(self) -> str | None:
+        """The sender's domain: of TLS-Report-Submitter, else From, else of the file name."""
+        return (self.mail and (self.mail.report_submitter or self.mail.sender)) or _named(self.name)[0]
+
+    @property
+    def begin(self) -> int | None:
+        """Epoch seconds of the beginning, of the file name."""
+        return _named(self.name)[2]
+
+    @property
+    def end(self) -> int | None:
+        """Epoch seconds of the end, of the file name."""
+        return _named(self.name)[3]
 
 
-def hints(mail: Mail | None, name: str) -> Hints:
-    """Return what a mail and a file name ("submitter!domain!begin!end…", RFC 8460 section 5.1) tell."""
-    submitter, domain, begin, end = _file_name(name)
-    if mail is not None:
-        domain = mail.report_domain or domain
-        submitter = mail.report_submitter or mail.sender or submitter
-    return Hints(domain, submitter, begin, end)
-
-
-def _file_name(name: str) -> tuple[str | None, str | None, int | None, int | None]:
+def _named(name: str) -> tuple[str | None, str | None, int | None, int | None]:
     parts = name.replace("\\", "/").rpartition("/")[2].split("!")
     if len(parts) < 4:
         return None, None, None, None
@@ -135,9 +145,10 @@ _Document = TypedDict(
 _strict = TypeAdapter[_Document](_Document)
 
 Json = Mapping[str, Any]
+_NO_HINTS = Hints()
 
 
-def parse(content: bytes, given: Hints = Hints(), limits: Limits = LIMITS) -> Parsed:  # noqa: B008 - a value
+def parse(content: bytes, given: Hints = _NO_HINTS, limits: Limits = LIMITS) -> Parsed:
     """Return the reports in a JSON document.
 
     Raises ReportError, with the reason to show, if no report in it can be read.
@@ -187,78 +198,77 @@ def _build(document: Json, defects: list[Defect], given: Hints) -> Report:
         days.day,
         days.first_day,
         days.last_day,
-        _submitter(contact_info, given.submitter, organization_name),
+        _submitter(contact_info, given, organization_name),
         tuple(defects),
     )
 
 
 def _policy(entry: Json, where: str, defects: list[Defect]) -> Policy:
     policy, summary = entry["policy"], entry["summary"]
-    policy_type = policy["policy-type"]
-    if policy_type not in POLICY_TYPES:
-        lowered = policy_type.strip().lower().replace("_", "-")
-        known = "written in another way" if lowered in POLICY_TYPES else "not a policy type of RFC 8460"
-        defects.append(Defect(f"{where}.policy.policy-type", known))
-        policy_type = lowered or "unknown"
-    lines = _noted(policy_lines, tuple(policy.get("policy-string", ())), f"{where}.policy.policy-string", defects)
-    hosts = _noted(patterns, tuple(policy.get("mx-host", ())), f"{where}.policy.mx-host", defects)
-    said = _directives(lines) if policy_type == "sts" and lines else None
-    total_failure = summary["total-failure-session-count"]
-    rows = entry.get("failure-details", ())
-    details = tuple([_details(row, f"{where}.failure-details[{place}]", defects) for place, row in enumerate(rows)])
-    if rows and (explained := sum(row["failed-session-count"] for row in rows)) != total_failure:
-        # Both are real: Mail.ru counts a session in two rows, others cut long lists. Neither is corrected.
-        message = f"rows add up to {explained}, the summary says {total_failure}"
-        defects.append(Defect(f"{where}.failure-details", message))
-    elif total_failure and not rows:
-        defects.append(Defect(where, f"{total_failure} failed sessions without failure-details"))
-    if max(total_failure, summary["total-successful-session-count"]) > LIMITS.odd_session_count:
+    policy_type, odd_type = _policy_type(policy["policy-type"])
+    policy_domain, odd_domain = domain(policy["policy-domain"])
+    said = _said(policy_type, tuple(policy.get("policy-string", ())), tuple(policy.get("mx-host", ())))
+    if odd_type or odd_domain or said.odd_lines or said.odd_hosts:
+        at = f"{where}.policy"
+        _note(defects, f"{at}.policy-type", odd_type)
+        _note(defects, f"{at}.policy-domain", odd_domain)
+        _note(defects, f"{at}.policy-string", said.odd_lines)
+        _note(defects, f"{at}.mx-host", said.odd_hosts)
+    successful, failed = summary["total-successful-session-count"], summary["total-failure-session-count"]
+    rows = entry.get("failure-details")
+    details = tuple([_details(row, where, place, defects) for place, row in enumerate(rows)]) if rows else ()
+    if details:
+        explained = sum(row.failed_session_count for row in details)
+        if explained != failed:
+            # Both are real: Mail.ru counts a session in two rows, others cut long lists. Neither is corrected.
+            message = f"rows add up to {explained}, the summary says {failed}"
+            defects.append(Defect(f"{where}.failure-details", message))
+    elif failed:
+        defects.append(Defect(where, f"{failed} failed sessions without failure-details"))
+    if failed > LIMITS.odd_session_count or successful > LIMITS.odd_session_count:
         defects.append(Defect(f"{where}.summary", "more sessions than anybody has in a day"))
     return Policy(
         policy_type,
-        _noted(domain, policy["policy-domain"], f"{where}.policy.policy-domain", defects),
-        lines,
-        # Microsoft and Mail.ru never send mx-host; the policy says the same.
-        hosts or (said.mx if said else ()),
-        summary["total-successful-session-count"],
-        total_failure,
+        policy_domain,
+        said.lines,
+        said.mx_host,
+        successful,
+        failed,
         details,
-        said.mode if said else None,
-        said.max_age if said else None,
+        said.mode,
+        said.max_age,
+        said.canonical,
     )
 
 
-def _details(row: Json, where: str, defects: list[Defect]) -> FailureDetails:
+def _details(row: Json, where: str, place: int, defects: list[Defect]) -> FailureDetails:
     get = row.get
-    raw = result_type = row["result-type"]
-    if raw not in RESULT_TYPES:
-        result_type = raw.strip().lower().replace("_", "-") or "unknown"
-        if result_type not in RESULT_TYPES:
-            defects.append(Defect(f"{where}.result-type", "not a registered result type"))
-        elif result_type != raw:
-            defects.append(Defect(f"{where}.result-type", "written in another way"))
-    mx = get("receiving-mx-hostname")
+    raw = row["result-type"]
+    result_type, odd_type = _result_type(raw)
+    sending, odd_sending = address(get("sending-mta-ip"))
+    receiving, odd_receiving = address(get("receiving-ip"))
+    mx, odd_mx = domain(name) if (name := get("receiving-mx-hostname")) else _NOTHING
+    if odd_type or odd_sending or odd_receiving or odd_mx:
+        at = f"{where}.failure-details[{place}]"
+        _note(defects, f"{at}.result-type", odd_type)
+        _note(defects, f"{at}.sending-mta-ip", odd_sending)
+        _note(defects, f"{at}.receiving-mx-hostname", odd_mx)
+        _note(defects, f"{at}.receiving-ip", odd_receiving)
     return FailureDetails(
         result_type,
         raw,
-        _address(row, "sending-mta-ip", where, defects),
-        _noted(domain, mx, f"{where}.receiving-mx-hostname", defects) if mx else None,
+        sending,
+        mx,
         get("receiving-mx-helo") or None,
-        _address(row, "receiving-ip", where, defects),
+        receiving,
         row["failed-session-count"],
         get("additional-information") or None,
         get("failure-reason-code") or None,
     )
 
 
-def _address(row: Json, key: str, where: str, defects: list[Defect]) -> str | None:
-    text = row.get(key)
-    if text:
-        return _noted(address, text, f"{where}.{key}", defects)
-    if text is not None:
-        # Google, 2024.
-        defects.append(Defect(f"{where}.{key}", "empty, taken as missing"))
-    return None
+def _note(defects: list[Defect], where: str, messages: tuple[str, ...]) -> None:
+    defects += [Defect(where, message) for message in messages]
 
 
 class Noted(NamedTuple, Generic[_T]):
@@ -268,11 +278,7 @@ class Noted(NamedTuple, Generic[_T]):
     messages: tuple[str, ...] = ()
 
 
-def _noted(form: Callable[[_In], Noted[_T]], given: _In, where: str, defects: list[Defect]) -> _T:
-    value, messages = form(given)
-    if messages:
-        defects += [Defect(where, message) for message in messages]
-    return value
+_NOTHING: Noted[str | None] = Noted(None)
 
 
 # --------------------------------------------------------------------------------------------------------
@@ -280,53 +286,101 @@ def _noted(form: Callable[[_In], Noted[_T]], given: _In, where: str, defects: li
 # because the texts are strangers'.
 
 
-@lru_cache(maxsize=4096)
+_is_plain_name = re.compile(r"[a-z0-9_*-]{1,63}(?:\.[a-z0-9_*-]{1,63})*", re.ASCII).fullmatch
+
+
+@lru_cache(maxsize=16384)
 def domain(text: str) -> Noted[str]:
     """Return a domain or host name as an A-label, lower-case, without a final dot (RFC 5890).
 
     A name that is none is kept as it is, lower-case, so that it can be shown and never equals a real one.
     """
     name = text.strip().lower().removesuffix(".")
-    if not name.isascii():
-        try:
-            # No mapping: full-width letters or a soft hyphen must not become somebody's real name.
-            return Noted(idna.encode(name).decode("ascii"), ("not an A-label",)) if len(name) <= 253 else Noted(name)
-        except idna.IDNAError:
-            return Noted(name, ("not a domain name",))
-    messages = () if name == text else ("written in another way",)
-    if not name or len(name) > 253 or any(not 0 < len(label) <= 63 for label in name.split(".")):
-        return Noted(name or "(unknown)", ("not a domain name",))
-    if not all(character.isalnum() or character in "-._*" for character in name):
-        return Noted(name, ("not a domain name",))
-    return Noted(name, messages)
+    if _is_plain_name(name) and len(name) <= 253:
+        return Noted(name) if name == text else Noted(name, ("written in another way",))
+    if not name.isascii() and len(name) <= 253:
+        # No mapping: full-width letters or a soft hyphen must not become somebody's real name.
+        with suppress(idna.IDNAError):
+            return Noted(idna.encode(name).decode("ascii"), ("not an A-label",))
+    return Noted(name or "(unknown)", ("not a domain name",))
+
+
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_is_ipv4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII).fullmatch
+
+
+def address(text: str | None) -> Noted[str | None]:
+    """Return an IP address in canonical form (RFC 5952); what is none is kept as text."""
+    if text is None:
+        return _NOTHING
+    if _is_ipv4(text):
+        return Noted(text)
+    return _other_address(text)
 
 
 @lru_cache(maxsize=4096)
-def address(text: str) -> Noted[str]:
-    """Return an IP address in canonical form (RFC 5952); what is none is kept as text."""
+def _other_address(text: str) -> Noted[str | None]:
+    if not text:
+        return Noted(None, ("empty, taken as missing",))  # Google, 2024
     try:
         return Noted(str(ip_address(text.strip())))
     except ValueError:
         return Noted(text, ("not an IP address, kept as text",))
 
 
-def _remembered(form: Callable[[tuple[str, ...]], _T]) -> Callable[[tuple[str, ...]], _T]:
-    """Remember the answers of a function of lines, but only for lines of an ordinary size."""
-    remembered = lru_cache(maxsize=2048)(form)
-
-    def call(lines: tuple[str, ...]) -> _T:
-        if len(lines) > 40 or sum(map(len, lines)) > 4_000:
-            return form(lines)
-        return remembered(lines)
-
-    return call
+@lru_cache(maxsize=1024)
+def _policy_type(text: str) -> Noted[str]:
+    return _registered(text, POLICY_TYPES, "not a policy type of RFC 8460")
 
 
-_directives = _remembered(directives)
+@lru_cache(maxsize=1024)
+def _result_type(text: str) -> Noted[str]:
+    return _registered(text, RESULT_TYPES, "not a registered result type")
 
 
-@_remembered
-def policy_lines(lines: tuple[str, ...]) -> Noted[tuple[str, ...]]:
+def _registered(text: str, known: frozenset[str], unknown: str) -> Noted[str]:
+    if text in known:
+        return Noted(text)
+    name = text.strip().lower().replace("_", "-")
+    return Noted(name or "unknown", ("written in another way" if name in known else unknown,))
+
+
+class _Said(NamedTuple):
+    """What a report says of a policy, in one form."""
+
+    lines: tuple[str, ...]
+    mx_host: tuple[str, ...]
+    mode: str | None
+    max_age: int | None
+    canonical: str
+    odd_lines: tuple[str, ...]
+    odd_hosts: tuple[str, ...]
+
+
+def _said(policy_type: str, given: tuple[str, ...], hosts: tuple[str, ...]) -> _Said:
+    # Remembered only for policies of an ordinary size.
+    if len(given) > 40 or len(hosts) > 20 or sum(map(len, given)) > 4_000:
+        return _read_policy.__wrapped__(policy_type, given, hosts)
+    return _read_policy(policy_type, given, hosts)
+
+
+@lru_cache(maxsize=4096)
+def _read_policy(policy_type: str, given: tuple[str, ...], hosts: tuple[str, ...]) -> _Said:
+    lines, odd_lines = _lines(given)
+    mx_host, odd_hosts = _patterns(hosts)
+    if policy_type == "tlsa":
+        canonical = "; ".join(sorted({" ".join(line.lower().split()) for line in lines}))
+        return _Said(lines, mx_host, None, None, canonical, odd_lines, odd_hosts)
+    if policy_type != "sts" or not (lines or mx_host):
+        return _Said(lines, mx_host, None, None, "", odd_lines, odd_hosts)
+    said = directives(lines)
+    age = "?" if said.max_age is None else said.max_age
+    canonical = f"mode={said.mode or '?'} max_age={age} mx={','.join(sorted(set(said.mx or mx_host)))}"
+    # Microsoft and Mail.ru never send mx-host; the policy says the same.
+    return _Said(lines, mx_host or said.mx, said.mode, said.max_age, canonical, odd_lines, odd_hosts)
+
+
+def _lines(lines: tuple[str, ...]) -> Noted[tuple[str, ...]]:
     """Return the lines of a policy, one directive or one TLSA record each."""
     if not any(line.lstrip().startswith("[") for line in lines):
         return Noted(lines)
@@ -334,19 +388,16 @@ def policy_lines(lines: tuple[str, ...]) -> Noted[tuple[str, ...]]:
     flat: list[str] = []
     for line in lines:
         try:
-            inner = _strings.validate_json(line)
+            flat += _strings.validate_json(line)
         except ValidationError:
             flat.append(line)
-        else:
-            flat += inner
     return Noted(tuple(flat[: LIMITS.policy_string_lines]), ("a JSON array inside a string, taken apart",))
 
 
 _strings = TypeAdapter[list[str]](_Lines)
 
 
-@_remembered
-def patterns(hosts: tuple[str, ...]) -> Noted[tuple[str, ...]]:
+def _patterns(hosts: tuple[str, ...]) -> Noted[tuple[str, ...]]:
     """Return MX patterns, lower-case, without a final dot."""
     messages: list[str] = []
     found: list[str] = []
@@ -418,11 +469,11 @@ def _days(start: datetime, end: datetime) -> _Days:
     return _Days(start, end, max(last_full, start.date()), start.date(), last_touched, tuple(messages))
 
 
-def _submitter(contact_info: str | None, hinted: str | None, organization_name: str | None) -> str:
+def _submitter(contact_info: str | None, given: Hints, organization_name: str | None) -> str:
     """Return the domain that speaks for the sender; nothing about it is proven."""
     if contact_info and "@" in contact_info:
         return domain(contact_info.rpartition("@")[2].rstrip("> \t")).value
-    if hinted:
+    if hinted := given.submitter:
         return domain(hinted).value
     return (organization_name or "").strip().lower()
 
@@ -439,18 +490,3 @@ def excluded(report: Report, received: datetime | None, now: datetime) -> str | 
     if report.end_datetime - report.start_datetime > timedelta(days=8):
         return "it covers more than 8 days"
     return None
-
-
-def canonical(policy_type: str, lines: Sequence[str], mx_host: Sequence[str]) -> str:
-    """Return a policy in a form that ignores order, case and spacing; "" if the sender told nothing of it.
-
-    sts: "mode=… max_age=… mx=a,b"; tlsa: the records, sorted, joined by "; ". Text of reports carries no id,
-    so this is what shows that a policy has changed.
-    """
-    if policy_type == "tlsa":
-        return "; ".join(sorted({" ".join(line.lower().split()) for line in lines}))
-    if policy_type != "sts" or not (lines or mx_host):
-        return ""
-    said = _directives(tuple(lines))
-    mx = ",".join(sorted(set(said.mx or mx_host)))
-    return f"mode={said.mode or '?'} max_age={'?' if said.max_age is None else said.max_age} mx={mx}"

@@ -48,6 +48,9 @@ class Policy(NamedTuple):
     failure_details: tuple[FailureDetails, ...]
     mode: str | None  # of an sts policy: "testing", "enforce", "none", or what else policy_string says
     max_age: int | None  # seconds
+    canonical: str  # the policy without order, case and spacing; "" if the sender told nothing of it.
+    # sts: "mode=… max_age=… mx=a,b"; tlsa: the records, sorted, joined by "; ". Reports carry no id of the
+    # policy, so this is what shows that it has changed.
 
 
 class Report(NamedTuple):

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import nanoarrow
@@ -119,7 +119,7 @@ class Store:
             if self._memory is not None:
                 connection = self._memory.cursor()
             else:
-                connection = stack.enter_context(self._opened(write=False))
+                connection, _ = stack.enter_context(self._opened(write=False))
             self._here.connection = connection
             try:
                 yield connection
@@ -135,29 +135,53 @@ class Store:
 
         Raises StoreError if the store cannot be written.
         """
+        stay: _Stay | None = getattr(self._here, "stay", None)
         with ExitStack() as stack:
             if self._memory is not None:
                 stack.enter_context(self._writers)
                 connection = self._memory.cursor()
+                stack.callback(connection.close)
+            elif stay is not None:
+                connection = stay.connection()
             else:
-                connection = stack.enter_context(self._opened(write=True))
+                connection, _ = stack.enter_context(self._opened(write=True))
             self._here.connection = connection
             try:
                 connection.execute("BEGIN")
                 yield connection
                 connection.execute("COMMIT")
-            except duckdb.Error as error:
-                raise StoreError(_first_line(error)) from error
+            except BaseException as error:
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                if stay is not None:
+                    stay.leave()
+                if isinstance(error, duckdb.Error):
+                    raise StoreError(_first_line(error)) from error
+                raise
             finally:
                 self._here.connection = None
-                # A connection that is closed rolls back what it did not commit.
-                connection.close()
+            if stay is not None:
+                stay.leave_if_others_wait()
 
     @contextmanager
-    def _opened(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    def staying(self) -> Iterator[None]:
+        """Keep the file open between the transactions of this thread, as long as nobody else waits for it.
+
+        Closing writes everything into its final place, which is dear for each batch of a long load.
+        """
+        stay = _Stay(self)
+        self._here.stay = stay
+        try:
+            yield
+        finally:
+            self._here.stay = None
+            stay.leave()
+
+    @contextmanager
+    def _opened(self, *, write: bool) -> Iterator[tuple[duckdb.DuckDBPyConnection, Gate]]:
         assert self.path is not None
         until = time.monotonic() + PATIENCE
-        with gate(self.path, write=write, until=until), _private_files(self.path):
+        with Gate(self.path, write=write, until=until) as gate, _private_files(self.path):
             connection = _connect(self.path, write=write, until=until)
             try:
                 connection.execute("SET TimeZone='UTC'")
@@ -165,7 +189,7 @@ class Store:
                 if write and not self._views_made:
                     _bring_up(connection)
                     self._views_made = True
-                yield connection
+                yield connection, gate
             except duckdb.Error as error:
                 raise StoreError(_first_line(error)) from error
             finally:
@@ -197,7 +221,8 @@ class Store:
 def _connect(path: Path, *, write: bool, until: float) -> duckdb.DuckDBPyConnection:
     config: dict[str, Any] = {**_LOCKED_DOWN, "temp_directory": f"{path}.tmp"}
     if write:
-        config |= _FORMAT
+        # Fewer, larger moves of the log into the file: it is replayed at the next opening after a crash.
+        config |= {**_FORMAT, "checkpoint_threshold": "64MB"}
     pause = 0.01
     while True:
         try:
@@ -226,59 +251,104 @@ def _private_files(path: Path) -> Iterator[None]:
         os.umask(before)
 
 
-@contextmanager
-def gate(path: Path, *, write: bool, until: float) -> Iterator[None]:
-    """Wait for one's turn at the store, so that neither readers nor writers starve.
+class Gate:
+    """One's turn at the store, so that neither readers nor writers starve.
 
-    A writer holds the turnstile while it waits, so that readers who come later queue up behind it. The
-    kernel lets go of both locks when a process dies. Raises StoreError after `until` (time.monotonic).
+    Who waits holds the turnstile: a writer alone, readers together. So a writer that waits is overtaken by
+    nobody, and whoever is inside can tell that others wait. The kernel lets go of both locks when a process
+    dies. Entering raises StoreError when it is `until` (time.monotonic).
     """
-    if sys.platform == "win32":
-        yield
-        return
-    with ExitStack() as stack:
-        turnstile = stack.enter_context(_lock_file(f"{path}.gate"))
-        room = stack.enter_context(_lock_file(f"{path}.lock"))
-        kind = fcntl.LOCK_EX if write else fcntl.LOCK_SH
-        _lock(turnstile, kind, path, until)
-        _lock(room, kind, path, until)
-        if not write:
-            fcntl.flock(turnstile, fcntl.LOCK_UN)
-        if write:
-            os.ftruncate(room, 0)
-            os.pwrite(room, str(os.getpid()).encode(), 0)
-        yield
 
+    def __init__(self, path: Path, *, write: bool, until: float) -> None:
+        self._path = path
+        self._write = write
+        self._until = until
+        self._turnstile = self._room = -1
 
-@contextmanager
-def _lock_file(name: str) -> Iterator[int]:
-    try:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        # A reader may have no right to write here; then DuckDB's own lock has to do.
-        yield -1
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    def __enter__(self) -> Self:
+        if sys.platform == "win32":
+            return self
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            # A reader may have no right to write here; then DuckDB's own lock has to do.
+            with suppress(OSError):
+                self._turnstile = _lock_file(f"{self._path}.gate")
+                self._room = _lock_file(f"{self._path}.lock")
+            if self._room >= 0:
+                kind = fcntl.LOCK_EX if self._write else fcntl.LOCK_SH
+                self._lock(self._turnstile, kind)
+                self._lock(self._room, kind)
+                fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+                if self._write:
+                    os.ftruncate(self._room, 0)
+                    os.pwrite(self._room, str(os.getpid()).encode(), 0)
+            stack.pop_all()
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
-def _lock(descriptor: int, kind: int, path: Path, until: float) -> None:
-    if descriptor < 0:
-        return
-    while True:
+    def others_wait(self) -> bool:
+        """Return whether somebody waits for the store."""
+        if sys.platform == "win32" or self._turnstile < 0:
+            return True  # nobody can tell: let them in
         try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            fcntl.flock(self._turnstile, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > until:
-                with suppress(OSError, ValueError):
-                    holder = int(Path(f"{path}.lock").read_text(encoding="ascii"))
-                    raise StoreError(f"{path} is in use by process {holder}; try again when it is done") from None
-                raise StoreError(f"{path} is in use by another process; try again when it is done") from None
-        else:
-            return
-        time.sleep(0.02)
+            return True
+        fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        return False
+
+    def _close(self) -> None:
+        for descriptor in (self._room, self._turnstile):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._turnstile = self._room = -1
+
+    def _lock(self, descriptor: int, kind: int) -> None:
+        while True:
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > self._until:
+                    raise StoreError(f"{self._path} is in use by {self._holder()}; try again when it is done") from None
+            else:
+                return
+            time.sleep(0.02)
+
+    def _holder(self) -> str:
+        with suppress(OSError, ValueError):
+            return f"process {int(Path(f'{self._path}.lock').read_text(encoding='ascii'))}"
+        return "another process"
+
+
+def _lock_file(name: str) -> int:
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+class _Stay:
+    """A store kept open by one thread between its transactions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open = ExitStack()
+        self._held: tuple[duckdb.DuckDBPyConnection, Gate] | None = None
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return the open connection, opened if need be."""
+        if self._held is None:
+            self._held = self._open.enter_context(self._store._opened(write=True))  # noqa: SLF001 - its other half
+        return self._held[0]
+
+    def leave_if_others_wait(self) -> None:
+        """Close the store if somebody waits for it."""
+        if self._held is not None and self._held[1].others_wait():
+            self.leave()
+
+    def leave(self) -> None:
+        """Close the store."""
+        self._held = None
+        self._open.close()
 
 
 def _make_private_directory(path: Path) -> None:
