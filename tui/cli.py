@@ -86,6 +86,7 @@ def _answer(*filters: str) -> Callable[[F], F]:
     """Add the options of a command that asks the store."""
 
     def add(function: F) -> F:
+        function = _formats(*FORMATS)(_common(function))
         for name in reversed(filters):
             function = _FILTERS[name](function)
         for option in (
@@ -101,7 +102,7 @@ def _answer(*filters: str) -> Callable[[F], F]:
             click.option("--domain", multiple=True, metavar="DOMAIN", help="Of this policy domain."),
         ):
             function = option(function)
-        return _formats(*FORMATS)(_common(function))
+        return function
 
     return add
 
@@ -155,9 +156,10 @@ def browse(paths: tuple[str, ...], database: Path | None, as_of: date | None) ->
 def load(
     *, paths: tuple[str, ...], vouch: bool, strict: bool, form: str, database: Path | None, as_of: date | None
 ) -> int:
-    """Add reports to the store; what it has already costs next to nothing.
+    """Add reports to the store.
 
-    Ctrl-C stops after the current batch and keeps what was finished.
+    What it has already costs next to nothing. Ctrl-C stops after the current batch and keeps what was
+    finished.
     """
     from tui import running  # noqa: PLC0415 - duckdb is not imported for --help
 
@@ -170,7 +172,10 @@ def load(
 @_formats("table", "json")
 @_common
 def reread(*, everything: bool, form: str, database: Path | None, as_of: date | None) -> int:
-    """Read again what was refused, from the bytes that the store kept."""
+    """Read again what was refused.
+
+    The store kept the bytes; after an upgrade they may be readable.
+    """
     from tui import running  # noqa: PLC0415 - duckdb is not imported for --help
 
     del as_of
@@ -189,7 +194,10 @@ def domains(**given: Any) -> int:  # noqa: ANN401 - options, by their names
 @click.option("--by", type=click.Choice(GROUPINGS), default="series", show_default=True, help="What makes a row.")
 @_answer("organization", "policy_type", "result_type", "cause", "mx")
 def failures(by: str, **given: Any) -> int:  # noqa: ANN401 - options, by their names
-    """Show what fails, where and who says so; what enforce would block comes first."""
+    """Show what fails, where, and who says so.
+
+    What enforce would block comes first.
+    """
     return _ask(f"failures {by}", given)
 
 

@@ -61,10 +61,11 @@ def _one_line(function: Callable[P, R]) -> Callable[P, R]:
 @_one_line
 def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, form: str) -> int:
     """Load paths into the store and return the exit status."""
-    store = Store.open(database, create=True)
-    known = loaders.known_files(store, vouch=vouch)
-    source = Directory(paths, known=known)
+    _are_there(paths)
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
+        store = Store.open(database, create=True)
+        known = loaders.known_files(store, vouch=vouch)
+        source = Directory(paths, known=known)
         summary = loaders.load(source, store, known=known, vouch=vouch, progress=progress, stopped=stopped)
     _report(summary, form)
     if summary.interrupted:
@@ -174,6 +175,13 @@ def _asked(database: Path, paths: Sequence[str]) -> Store | None:
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
         loaders.load(Directory(paths), store, vouch=True, progress=progress, stopped=stopped)
     return store
+
+
+def _are_there(paths: Sequence[str]) -> None:
+    """Raise SourceError for a path that does not exist, before a store is made for it."""
+    for path in paths:
+        if path != "-" and not os.path.lexists(path):
+            raise SourceError(f"{path}: no such file or directory")
 
 
 def _no_store() -> int:
