@@ -177,7 +177,9 @@ def _reason(error: Exception) -> str:
         return "truncated"
     if isinstance(error, zlib.error):
         return f"damaged: {str(error).rpartition(': ')[2]}"
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
 
 
 # Reading a file

@@ -31,6 +31,10 @@ class ArchiveError(Exception):
     """This archive, or this member of it, cannot be read, for this reason."""
 
 
+class TooLargeError(ArchiveError):
+    """It unpacks to more than it may."""
+
+
 def larger_than(size: int) -> str:
     """Return the refusal of something larger than this many bytes."""
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
@@ -82,7 +86,7 @@ def _inflate(content: bytes, most: int, window: int = 31) -> tuple[bytes, bytes]
     except zlib.error as error:
         raise ArchiveError(f"damaged: {str(error).rpartition(': ')[2]}") from error
     if len(inflated) > most:
-        raise ArchiveError(f"{larger_than(most)} when unpacked")
+        raise TooLargeError(f"{larger_than(most)} when unpacked")
     if not stream.eof:
         raise ArchiveError("truncated")
     return inflated, stream.unused_data
@@ -134,7 +138,7 @@ def read_entry(read_at: ReadAt, entry: ZipEntry, most: int) -> bytes:
     if entry.method not in {0, 8}:
         raise ArchiveError(f"compression method {entry.method} is not supported")
     if entry.compressed > most + 1024:  # deflate may add a little to what cannot be compressed
-        raise ArchiveError(larger_than(most))
+        raise TooLargeError(larger_than(most))
     header = read_at(30, entry.offset)
     if len(header) < 30 or not header.startswith(ZIP):
         raise ArchiveError("damaged entry")
@@ -142,7 +146,7 @@ def read_entry(read_at: ReadAt, entry: ZipEntry, most: int) -> bytes:
     raw = read_at(entry.compressed, entry.offset + 30 + name_size + extra_size)
     content = _inflate(raw, most, -15)[0] if entry.method else raw
     if len(content) > most:
-        raise ArchiveError(larger_than(most))
+        raise TooLargeError(larger_than(most))
     if len(content) != entry.size:
         raise ArchiveError("damaged entry: not the size it states")
     if zlib.crc32(content) != entry.checksum:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tlsrpt import archive, mail
-from tlsrpt.archive import ArchiveError, larger_than
+from tlsrpt.archive import ArchiveError, TooLargeError, larger_than
 from tlsrpt.limits import LIMITS, Limits
 from tlsrpt.mail import Mail, MailError
 from tlsrpt.report import Defect
@@ -190,7 +190,7 @@ def _base64(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
     decoded = (
         binascii.a2b_base64(text) if re.fullmatch(rb"(?:[A-Za-z0-9+/]{4})++(?:[A-Za-z0-9+/]{2}..)?", text) else b""
     )
-    if _kind(decoded, around.limits) in {"gzip", "zip", "json"}:
+    if _kind(decoded, around.limits) in {"gzip", "zip", "json", "base64"}:
         yield from _inside(decoded, name, around, defect="encoded as base64")
     else:
         yield from _other(content, name, around)
@@ -200,7 +200,7 @@ def _gzip(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
     try:
         inflated, remark = archive.gunzip(content, around.most, around.limits.gzip_members)
     except ArchiveError as error:
-        yield Refused(name, content, around.mail, f"gzip: {error}")
+        yield Refused(name, content, around.mail, f"gzip: {_reason(error, around)}")
     else:
         yield from _inside(inflated, name, around, defect=remark)
 
@@ -222,7 +222,7 @@ def _zip(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
         try:
             member = archive.read_entry(read_at, entry, around.most)
         except ArchiveError as error:
-            yield Refused(entry.name, content, around.mail, f"zip: {error}")
+            yield Refused(entry.name, content, around.mail, f"zip: {_reason(error, around)}")
             continue
         if member.startswith(archive.ZIP):
             yield Refused(entry.name, member, around.mail, "zip: a zip in a zip is not supported")
@@ -239,7 +239,8 @@ def _tar(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
         for entry in archive.tar_entries(stream, around.limits.tar_members):
             empty = False
             if entry.size > around.most:
-                yield Refused(entry.name, content, around.mail, f"tar: {larger_than(around.most)}")
+                reason = _reason(TooLargeError(larger_than(around.most)), around)
+                yield Refused(entry.name, content, around.mail, f"tar: {reason}")
             else:
                 yield from _inside(archive.read_tar_entry(stream, entry), entry.name, around)
     except ArchiveError as error:
@@ -247,6 +248,12 @@ def _tar(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
         return
     if empty:
         yield from _other(b"", name, around)
+
+
+def _reason(error: ArchiveError, around: _Around) -> str:
+    if isinstance(error, TooLargeError) and around.room.left < around.limits.document_size:
+        return f"{larger_than(around.limits.documents_size)} with all that is around it unpacked"
+    return str(error)
 
 
 def _inside(content: bytes, name: str, around: _Around, *, defect: str = "") -> Iterator[Opened]:
