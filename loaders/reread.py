@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loaders import Summary
 from loaders.batch import Stored, write
-from loaders.run import CONTAINER, Reader
+from loaders.run import CONTAINER, Origin, Reader
 from tlsrpt.delivery import Document, Mail, Refused, unpack
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Defect, ReportError
@@ -30,9 +30,8 @@ _REPORTS_WITH_REFUSED_ENTRIES = (
 
 class _Kept(NamedTuple):
     delivery: int
-    source: str
+    origin: Origin
     name: str
-    vouched: bool
     content: bytes
     mail: Mail | None
     report: int | None
@@ -70,22 +69,23 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
 def _try_again(reader: Reader, kept: _Kept) -> None:
     """Take in a refused delivery once more; what becomes of it replaces the refusal."""
     reader.batch.replaced.append(kept.delivery)
-    for opened in unpack(kept.content, kept.name or kept.source):
+    for opened in unpack(kept.content, kept.name or kept.origin.name):
         # A part that was kept by itself has lost the mail around it; the store has not.
         if kept.mail is not None and isinstance(opened, Document | Refused) and opened.mail is None:
             opened = opened._replace(mail=kept.mail)  # noqa: PLW2901 - the same thing, completed
-        reader.take(opened, kept.source, vouched=kept.vouched)
+        reader.take(opened, kept.origin)
 
 
 def _derive_anew(reader: Reader, kept: _Kept) -> None:
     """Take in the document of a report once more; one that can no longer be read stays as it is."""
     assert kept.report is not None
+    assert kept.trust is not None
     try:
-        parsed = parse(kept.content, Hints(kept.mail, kept.name or kept.source))
+        parsed = parse(kept.content, Hints(kept.mail, kept.name or kept.origin.name))
     except ReportError:
         return
     document = Document(kept.name, kept.content, kept.mail, tuple(Defect("", said) for said in kept.container))
-    place = reader.document(parsed, document, kept.source, vouched=kept.vouched, trust=kept.trust)
+    place = reader.document(parsed, document, kept.origin, kept.trust)
     reader.batch.replaced.append(kept.delivery)
     reader.batch.replaced_reports[place] = kept.report
 
@@ -123,17 +123,9 @@ def _chunks(store: Store, which: str, until: int) -> Iterator[list[_Kept]]:
 
 def _kept(*row: Any) -> _Kept:  # noqa: ANN401 - a row of the question below
     delivery, source, name, vouched, content, *mail, report, trust, container = row
-    return _Kept(
-        delivery,
-        source,
-        name,
-        vouched,
-        content,
-        Mail(*mail) if any(mail) else None,
-        report,
-        trust,
-        tuple(container or ()),
-    )
+    origin = Origin(source, source.rpartition(": ")[2].rpartition("/")[2], vouched)
+    around = Mail(*mail) if any(mail) else None
+    return _Kept(delivery, origin, name, content, around, report, trust, tuple(container or ()))
 
 
 _KEPT = """

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from queue import Queue
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from loaders import Delivery, Done, File, Source, Status, Summary
 from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
@@ -19,7 +19,6 @@ from tlsrpt.parse import Hints, Parsed, Reading, RefusedEntry, excluded, parse
 from tlsrpt.report import Defect, ReportError
 
 if TYPE_CHECKING:
-    from tlsrpt.delivery import Mail
     from tlsrpt.store import Store
 
 # Enough reports for columns to pay, few enough for memory and for others who wait for the store.
@@ -57,6 +56,18 @@ class KnownFiles:
         return same
 
 
+class Origin(NamedTuple):
+    """Where something was found."""
+
+    source: str  # file, or file and place inside it
+    name: str  # file name, without folders
+    vouched: bool  # the operator answers for it
+
+    def label(self, name: str) -> str:
+        """Return a name to show beside the source: none if the source ends in it."""
+        return "" if name == self.name else name
+
+
 class Reader:
     """Turns what was opened into a batch."""
 
@@ -74,68 +85,70 @@ class Reader:
         done, self.batch = self.batch, Batch()
         return done
 
-    def take(self, opened: Opened, source: str, *, vouched: bool) -> None:
+    def take(self, opened: Opened, origin: Origin) -> None:
         """Take in one thing that was found in a delivery."""
         if isinstance(opened, Document):
             try:
-                parsed = parse(opened.content, Hints(opened.mail, opened.name or source))
+                parsed = parse(opened.content, Hints(opened.mail, opened.name or origin.name))
             except ReportError as error:
-                self.refuse(source, opened.name, str(error), opened.content, opened.mail, vouched=vouched)
+                self.refuse(Refused(opened.name, opened.content, opened.mail, str(error)), origin)
             else:
-                self.document(parsed, opened, source, vouched=vouched)
+                self.document(parsed, opened, origin)
         elif isinstance(opened, Refused):
-            self.refuse(source, opened.name, opened.reason, opened.content, opened.mail, vouched=vouched)
+            self.refuse(opened, origin)
         else:
-            self.batch.arrivals.append(Arrival(source, opened.name, "skipped", opened.what, b"", None, vouched))
+            name = origin.label(opened.name)
+            self.batch.arrivals.append(Arrival(origin.source, name, "skipped", opened.what, b"", None, origin.vouched))
 
-    def refuse(self, source: str, name: str, reason: str, content: bytes, mail: Mail | None, *, vouched: bool) -> None:
-        """Keep something that cannot be read, with the reason."""
-        self._arrive(Arrival(source, name, "refused", reason, content, mail, vouched))
+    def refuse(self, refused: Refused, origin: Origin, of: int | None = None) -> None:
+        """Keep something that cannot be read; `of` is the place of the report that it is an entry of."""
+        name, content, mail, reason = refused
+        name = origin.label(name)
+        self._arrive(Arrival(origin.source, name, "refused", reason, content, mail, origin.vouched, of))
         self.refused += 1
 
-    def document(
-        self, parsed: Parsed, opened: Document, source: str, *, vouched: bool, trust: str | None = None
-    ) -> int:
-        """Take in what a document held and return the place in the batch of its first report."""
+    def document(self, parsed: Parsed, opened: Document, origin: Origin, trust: str = "unverified") -> int:
+        """Take in what a document held and return the place in the batch of its first report.
+
+        `trust` is what its reports are worth at least.
+        """
         first = len(self.batch.incoming)
         for reading in parsed.readings:
-            place = self._report(reading, opened, source, vouched=vouched, trust=trust)
-            self._entries(reading.refused, opened, source, place, vouched=vouched)
-        self._entries(parsed.refused, opened, source, None, vouched=vouched)
+            place = self._report(reading, opened, origin, trust)
+            self._entries(reading.refused, opened, origin, place)
+        self._entries(parsed.refused, opened, origin, None)
         return first
 
-    def _report(self, reading: Reading, opened: Document, source: str, *, vouched: bool, trust: str | None) -> int:
+    def _report(self, reading: Reading, opened: Document, origin: Origin, trust: str) -> int:
         report, mail = reading.report, opened.mail
         if opened.defects:
             odd = tuple(Defect(CONTAINER, message) for _, message in opened.defects)
             report = report._replace(defects=odd + report.defects)
-        # Anyone can mail a report; a bare file is one that the operator chose.
-        vouched = vouched or mail is None
         received = mail.received if mail else None
+        # Anyone can mail a report; a bare file is one that the operator chose.
+        own_trust = "vouched" if origin.vouched or mail is None else "unchecked"
         self.batch.incoming.append(
             Incoming(
                 report,
                 reading.document,
                 identity(self._secret, report),
                 content_hash(reading.document),
-                better("vouched" if vouched else "unchecked", trust or "unverified"),
+                better(own_trust, trust),
                 received,
                 excluded(report, received, self._now),
                 len(self.batch.arrivals),
             )
         )
-        self._arrive(Arrival(source, opened.name, "report", "", b"", mail, vouched))
+        name = origin.label(opened.name)
+        self._arrive(Arrival(origin.source, name, "report", "", b"", mail, origin.vouched))
         self.batch.bytes += len(reading.document)
         self.reports += 1
         return len(self.batch.incoming) - 1
 
-    def _entries(
-        self, entries: Sequence[RefusedEntry], opened: Document, source: str, of: int | None, *, vouched: bool
-    ) -> None:
-        for entry in entries:
-            name = f"{opened.name} {entry.where}".strip()
-            self._arrive(Arrival(source, name, "refused", entry.reason, entry.content, opened.mail, vouched, of))
-            self.refused += 1
+    def _entries(self, entries: Sequence[RefusedEntry], opened: Document, origin: Origin, of: int | None) -> None:
+        for where, content, reason in entries:
+            name = f"{origin.label(opened.name)} {where}".strip()
+            self.refuse(Refused(name, content, opened.mail, reason), origin, of)
 
     def _arrive(self, arrival: Arrival) -> None:
         self.batch.arrivals.append(arrival)
@@ -200,11 +213,12 @@ class Run:
         source = f"{delivery.source}: {delivery.member}" if delivery.member else delivery.source
         if delivery.source in self._changed:
             self._reader.batch.again.add(source)
+        origin = Origin(source, (delivery.member or delivery.source).rpartition("/")[2], self._vouch)
         if delivery.refused is not None:
-            self._reader.refuse(source, "", delivery.refused, delivery.content, None, vouched=self._vouch)
+            self._reader.refuse(Refused("", delivery.content, None, delivery.refused), origin)
             return
-        for opened in unpack(delivery.content, delivery.member or delivery.source):
-            self._reader.take(opened, source, vouched=self._vouch)
+        for opened in unpack(delivery.content, origin.name):
+            self._reader.take(opened, origin)
 
     def _done(self, file: File) -> None:
         reports = self._reader.reports - self._before_file

@@ -188,13 +188,19 @@ def _build(document: Json, defects: list[Defect], given: Hints) -> Report:
     defects += [Defect("date-range", message) for message in days.messages]
     organization_name = document.get("organization-name")
     contact_info = document.get("contact-info")
+    policies = tuple(
+        [_policy(entry, f"policies[{place}]", defects) for place, entry in enumerate(document["policies"])]
+    )
+    if len(defects) > LIMITS.defects:
+        more = len(defects) - LIMITS.defects
+        defects[LIMITS.defects :] = [Defect("", f"{more} more departures, not listed")]
     return Report(
         organization_name,
         days.start,
         days.end,
         contact_info,
         document["report-id"],
-        tuple(_policy(entry, f"policies[{place}]", defects) for place, entry in enumerate(document["policies"])),
+        policies,
         days.day,
         days.first_day,
         days.last_day,

@@ -105,6 +105,8 @@ def _documents(text: str, defects: list[Defect]) -> Iterator[tuple[str, Any]]:
                 break
             raise ReportError(_why_not_json(error)) from error
         values.append(value)
+    if not values:
+        raise ReportError("not JSON: nothing in it")
     if len(values) > 1:
         defects.append(Defect("", f"{len(values)} documents one after the other"))
     for number, value in enumerate(values):
@@ -175,11 +177,7 @@ class _Reader:
         if entries and not document["policies"]:
             raise ReportError(self.refused[0].reason)
         report = _build(document, self.defects, self.given)
-        kept = report.defects
-        if len(kept) > self.limits.defects:
-            more = len(kept) - self.limits.defects
-            kept = (*kept[: self.limits.defects], Defect("", f"{more} more departures, not listed"))
-        return Reading(report._replace(defects=kept), content, tuple(self.refused))
+        return Reading(report, content, tuple(self.refused))
 
     # -- top level
 

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -44,6 +45,7 @@ _LOCKED_DOWN: Mapping[str, str] = {
     "python_enable_replacements": "false",
     "memory_limit": "512MB",
     "threads": "2",
+    "lock_configuration": "true",
 }
 # Readable by DuckDB clients from 1.2 on; 2.0's own format is read by none of them.
 _FORMAT = {"storage_compatibility_version": "v1.2.0"}
@@ -89,10 +91,7 @@ class Store:
     def memory(cls) -> Store:
         """Return an empty store in memory."""
         store = cls(None)
-        connection = store._connection
-        connection.execute("SET TimeZone='UTC'")
-        connection.execute("SET lock_configuration=true")
-        _bring_up(connection)
+        _bring_up(store._connection)
         return store
 
     def close(self) -> None:
@@ -184,8 +183,6 @@ class Store:
         with Gate(self.path, write=write, until=until) as gate, _private_files(self.path):
             connection = _connect(self.path, write=write, until=until)
             try:
-                connection.execute("SET TimeZone='UTC'")
-                connection.execute("SET lock_configuration=true")
                 if write and not self._views_made:
                     _bring_up(connection)
                     self._views_made = True
@@ -395,7 +392,8 @@ def _bring_up(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")
         connection.execute("CREATE TABLE IF NOT EXISTS steps (name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)")
         connection.execute(text)
-        connection.execute("INSERT INTO steps VALUES (?, now()::TIMESTAMP)", [name])
+        now = datetime.now(UTC).replace(tzinfo=None)
+        connection.execute("INSERT INTO steps VALUES (?, ?)", [name, now])
         if not connection.execute("SELECT 1 FROM properties WHERE name = 'secret'").fetchall():
             connection.execute("INSERT INTO properties VALUES ('secret', ?)", [secrets.token_hex(16)])
         connection.execute("COMMIT")
@@ -448,11 +446,9 @@ class Rows:
             where = " WHERE report NOT IN (SELECT unnest($dropped::BIGINT[]))"
             given["dropped"] = list(dropped)
         connection.register("incoming", nanoarrow.ArrayStream(self._array))
-        try:
-            # Names of our own tables and columns; values are bound.
-            connection.execute(f"INSERT INTO {self.table} BY NAME SELECT {what} FROM incoming{where}", given)  # noqa: S608
-        finally:
-            connection.unregister("incoming")
+        # Names of our own tables and columns; values are bound.
+        connection.execute(f"INSERT INTO {self.table} BY NAME SELECT {what} FROM incoming{where}", given)  # noqa: S608
+        connection.unregister("incoming")
 
 
 def _array(column: Column, kind: str) -> Any:  # noqa: ANN401 - an Arrow array, which has no type stubs

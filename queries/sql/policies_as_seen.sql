@@ -10,4 +10,4 @@ FROM counted_policies WHERE TRUE
   AND ($policy_type IS NULL OR policy_type = $policy_type)
   AND (NOT $failing OR total_failure_session_count > 0)
 GROUP BY policy_domain, policy_type, canonical, organization
-ORDER BY policy_domain, last_day DESC, first_day DESC, policy_type, organization, canonical
+ORDER BY policy_domain, last_day DESC, first_day DESC, successful DESC, policy_type, organization, canonical

@@ -1,0 +1,444 @@
+"""Loading: batches, repeats, refusals, trust, and reading again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import mailbox
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reports import document, policy, row
+from shelf import Deliveries, ask, filled, mail, put
+
+import loaders
+from loaders import Status, Summary, known_files, load, reread
+from loaders import run as run_module
+from loaders.directory import Directory
+from queries import deliveries, domains, failures, reports
+from tlsrpt.delivery import Refused
+from tlsrpt.parse import RefusedEntry, parse
+from tlsrpt.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reports import Document
+
+
+def numbers(summary: Summary) -> tuple[int, int, int, int]:
+    return summary.reports, summary.duplicates, summary.refused, summary.skipped
+
+
+def load_path(store: Store, path: Path, *, vouch: bool = False) -> Summary:
+    known = known_files(store, vouch=vouch)
+    return load(Directory([path], known=known), store, known=known, vouch=vouch)
+
+
+def some(count: int) -> list[Document]:
+    return [document(report_id=f"id-{number}") for number in range(count)]
+
+
+def test_everything_in_a_report_is_stored() -> None:
+    rows = [row(count=2, receiving_ip="2001:db8::0:1", receiving_mx_helo="helo", additional_information="https://x.example/",
+                failure_reason_code="CERT", **{"result-type": "Certificate-Expired"})]  # fmt: skip
+    store = filled(mail(document(policy(failed=2, rows=rows))))
+    one = reports.one(store, 1)
+    assert one is not None
+    assert one.head.organization_name == "Sender Inc."
+    assert one.head.contact_info == "tls@sender.example"
+    assert (one.policies[0].mode, one.policies[0].max_age) == ("testing", 86400)
+    assert one.policies[0].policy_string[1] == "mode: testing"
+    assert one.policies[0].mx_host == ["mx1.example.com", "mx2.example.com"]
+    [detail] = one.details
+    assert detail == (
+        0, "certificate-expired", "Certificate-Expired", "certificate-expired", "would-block", "192.0.2.1",
+        "mx1.example.com", "helo", "2001:db8::1", 2, "https://x.example/", "CERT",
+    )  # fmt: skip
+    assert json.loads(one.document) == document(policy(failed=2, rows=rows))
+    [how] = one.deliveries
+    assert (how.source, how.sender, how.message_id) == ("0.json", "sender.example", "<1@sender.example>")
+    assert how.name == "sender.example!example.com!1!2!001.json.gz"
+    assert how.received_at is not None
+
+
+def test_loading_again_adds_nothing() -> None:
+    store = Store.memory()
+    assert numbers(put(store, *some(5))) == (5, 0, 0, 0)
+    before = ask(store, "SELECT count(*), sum(total_successful_session_count) FROM policies")
+    assert numbers(put(store, *some(5))) == (0, 5, 0, 0)
+    assert ask(store, "SELECT count(*), sum(total_successful_session_count) FROM policies") == before
+
+
+def test_the_same_report_in_other_clothes_is_a_duplicate() -> None:
+    found = document(policy(failed=1, rows=[row()]))
+    spaced = json.dumps(dict(reversed(found.items())), indent=4).encode()
+    lenient = json.dumps(found).replace('"mx1.example.com"', '"MX1.example.com."').encode()
+    store = Store.memory()
+    assert numbers(put(store, found, spaced)) == (1, 1, 0, 0)
+    assert numbers(put(store, lenient)) == (0, 1, 0, 0)
+
+
+def test_a_report_without_an_id_is_itself_again() -> None:
+    store = Store.memory()
+    found = document(report_id=...)
+    assert numbers(put(store, found, found)) == (1, 1, 0, 0)
+
+
+def test_batches_end_where_they_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_BATCH_REPORTS", 3)
+    store = Store.memory()
+    summary = put(store, *some(10), *some(4), b"{}", b"text", document(report_id="id-3"))
+    assert numbers(summary) == (10, 5, 0, 2)
+    assert ask(store, "SELECT count(*), count(DISTINCT report) FROM reports") == [(10, 10)]
+    assert ask(store, "SELECT count(*), count(DISTINCT delivery) FROM deliveries") == [(17, 17)]
+
+
+def test_each_row_carries_its_reports_day_organization_and_trust() -> None:
+    store = filled(*[document(policy(failed=1, rows=[row()]), day=f"2026-03-{day:02}") for day in (12, 10, 11)])
+    for table in ("policies", "failures"):
+        assert ask(
+            store,
+            f"SELECT count(*) FROM {table} JOIN reports USING (report, day, organization, trust, superseded)",
+        ) == [(3,)]
+    # Day order, whatever the order of arrival: questions about a period read few row groups.
+    assert ask(store, "SELECT list(day ORDER BY rowid) = list(day ORDER BY day) FROM policies") == [(True,)]
+
+
+# Trust.
+
+
+def test_mail_is_unchecked_and_a_bare_file_is_vouched_for() -> None:
+    store = Store.memory()
+    summary = put(store, mail(document()), gzip.compress(json.dumps(document(report_id="file")).encode()))
+    assert summary.unchecked == 1
+    assert {report.report_id: report.trust for report in reports.newest(store)} == {
+        "2026-03-10_example.com": "unchecked",
+        "file": "vouched",
+    }
+
+
+def test_the_operator_may_answer_for_mail() -> None:
+    store = Store.memory()
+    summary = put(store, mail(document()), vouch=True)
+    assert summary.unchecked == 0
+    assert reports.newest(store)[0].trust == "vouched"
+
+
+def test_answering_for_mail_later_raises_its_trust_and_counts_nothing_twice(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(mail(document(policy(failed=1, rows=[row()]))))
+    store = Store.memory()
+    assert load_path(store, tmp_path).unchecked == 1
+    assert numbers(load_path(store, tmp_path, vouch=True)) == (0, 1, 0, 0)
+    for table in ("reports", "policies", "failures"):
+        assert ask(store, f"SELECT trust FROM {table}") == [("vouched",)]
+    # And what is answered for stays so when the file is read without a word.
+    assert numbers(load_path(store, tmp_path)) == (0, 1, 0, 0)
+    assert reports.newest(store)[0].trust == "vouched"
+
+
+def test_a_forged_revision_does_not_replace_what_is_vouched_for() -> None:
+    genuine = document(policy(successful=100))
+    forged = document(policy(successful=0, failed=900, rows=[row(count=900)]))
+    store = filled(genuine)
+    put(store, mail(forged, received="Fri, 20 Mar 2026 10:00:00 +0000"))
+    assert {(report.trust, report.superseded, report.sts_failed) for report in reports.newest(store)} == {
+        ("vouched", False, 0),
+        ("unchecked", False, 900),
+    }
+
+
+def test_of_three_versions_the_newest_counts_in_any_order() -> None:
+    versions = [
+        mail(document(policy(successful=number)), received=f"Wed, {10 + number} Mar 2026 10:00:00 +0000")
+        for number in (1, 2, 3)
+    ]
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        store = Store.memory()
+        for place in order:
+            put(store, versions[place])
+        assert domains.overview(store)[0].sts_successful == 3
+        assert sorted(report.superseded for report in reports.newest(store)) == [False, True, True]
+        assert numbers(put(store, versions[0])) == (0, 1, 0, 0)
+
+
+# Refusals.
+
+
+def test_what_is_refused_is_kept_with_its_reason_and_its_bytes() -> None:
+    store = Store.memory()
+    cut = gzip.compress(json.dumps(document()).encode())[:-20]
+    put(store, cut, document(), b'{"policies": []}', names=("cut.json.gz", "good.json", "none.json"))
+    refused = deliveries.refused(store)
+    assert {one.source: one.reason for one in refused} == {
+        "cut.json.gz": "gzip: truncated",
+        "none.json": "date-range.start-datetime: missing",
+    }
+    assert deliveries.content(store, next(one.delivery for one in refused if one.source == "cut.json.gz")) == cut
+    assert domains.totals(store).refused == 2
+
+
+def test_a_refused_entry_is_kept_beside_the_report() -> None:
+    store = Store.memory()
+    put(store, document(policy(), policy(failed=-1, domain="bad.example")))
+    [entry] = deliveries.refused(store)
+    assert entry.name == "policies[1]"
+    assert json.loads(deliveries.content(store, entry.delivery))["policy"]["policy-domain"] == "bad.example"
+    assert numbers(put(store, document(policy(), policy(failed=-1, domain="bad.example")))) == (0, 1, 0, 0)
+    assert len(deliveries.refused(store)) == 1
+
+
+def test_other_mail_is_passed_over_and_counted() -> None:
+    store = Store.memory()
+    other = b"From: a@example.com\r\nSubject: lunch\r\nDate: Wed, 11 Mar 2026 10:00:00 +0000\r\n\r\nAt one?\r\n"
+    assert numbers(put(store, other, b"# a README")) == (0, 0, 0, 2)
+    assert {outcome.reason for outcome in deliveries.outcomes(store)} == {"other mail", "not a report"}
+
+
+# Reading again.
+
+
+def test_rereading_tries_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.memory()
+    with monkeypatch.context() as older:
+        # An older version that knew no such container.
+        older.setattr(run_module, "unpack", lambda content, name: [Refused(name, content, None, "unknown")])
+        put(store, mail(document()), b"junk", names=("good.eml", "junk"))
+    assert len(deliveries.refused(store)) == 2
+    summary = reread(store)
+    assert (summary.reports, summary.skipped, summary.refused) == (1, 1, 0)
+    assert deliveries.refused(store) == []
+    [report] = reports.newest(store)
+    assert report.trust == "unchecked"
+    one = reports.one(store, report.report)
+    assert one is not None
+    assert [how.source for how in one.deliveries] == ["good.eml"]
+
+
+def test_rereading_what_is_still_bad_changes_nothing_but_the_time() -> None:
+    store = filled(b"{}", b'{"policies": 7, "date-range": {}}')
+    before = [one[1:5] for one in deliveries.refused(store)]
+    assert before
+    assert reread(store).refused == len(before)
+    assert [one[1:5] for one in deliveries.refused(store)] == before
+
+
+def test_rereading_a_part_keeps_the_mail_around_it() -> None:
+    broken = mail(gzip.compress(b'{"policies": [], "date-range": 7}'), TLS_Report_Submitter="header.example")
+    store = filled(broken)
+    [before] = deliveries.refused(store)
+    reread(store)
+    [after] = deliveries.refused(store)
+    assert (after.sender, after.subject, after.name) == (before.sender, before.subject, before.name)
+    assert after.sender == "sender.example"
+
+
+def test_rereading_everything_changes_nothing_where_nothing_changed() -> None:
+    rows = [row(count=3), "bad row"]
+    odd = gzip.compress(json.dumps(document(policy(failed=3, rows=rows))).encode()) + b"\r\n"  # type: ignore[arg-type]
+    store = Store.memory()
+    put(store, odd, mail(document(policy(), policy(failed=-1))), names=("odd.json.gz", "b.eml"))
+    put(store, mail(document(policy(successful=11)), received="Fri, 20 Mar 2026 10:00:00 +0000"))
+    put(store, odd, names=("again.json.gz",))
+    looks = (
+        "SELECT * EXCLUDE (report, delivery) FROM reports ORDER BY ALL",
+        "SELECT * EXCLUDE (report) FROM policies ORDER BY ALL",
+        "SELECT * EXCLUDE (report) FROM failures ORDER BY ALL",
+        "SELECT place, regexp_replace(message, '[0-9]+', 'N') FROM defects ORDER BY ALL",
+        "SELECT source, name, outcome, reason, vouched, sender, size FROM deliveries ORDER BY ALL",
+        "SELECT d.source, p.content FROM payloads p JOIN deliveries d USING (delivery) ORDER BY ALL",
+        "SELECT d.source, r.report_id, r.trust FROM deliveries d JOIN reports r USING (report) ORDER BY ALL",
+    )
+    before = [ask(store, look) for look in looks]
+    summary = reread(store, everything=True)
+    assert summary.reports == 3
+    for look, was in zip(looks, before, strict=True):
+        assert ask(store, look) == was
+
+
+def test_rereading_reads_the_good_rows_of_a_report_whose_bad_ones_became_readable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = document(policy(successful=1), policy(successful=2, domain="second.example"))
+    store = Store.memory()
+    with monkeypatch.context() as older:
+        reading = parse(json.dumps(found).encode())
+        report = reading.readings[0].report
+        entry = RefusedEntry("policies[1]", b"{}", "not understood")
+        shorter = reading.readings[0]._replace(report=report._replace(policies=report.policies[:1]), refused=(entry,))
+        older.setattr(run_module, "parse", lambda *_: reading._replace(readings=(shorter,)))
+        put(store, found)
+    assert len(domains.overview(store)) == 1
+    assert len(deliveries.refused(store)) == 1
+    reread(store)
+    assert len(domains.overview(store)) == 2
+    assert deliveries.refused(store) == []
+    assert domains.totals(store).reports == 1
+
+
+# Files.
+
+
+def test_known_files_are_not_opened_again(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for number, found in enumerate(some(20)):
+        (folder / f"{number:02}.json.gz").write_bytes(gzip.compress(json.dumps(found).encode()))
+    (folder / "bad.json.gz").write_bytes(gzip.compress(b'{"policies": 1}'))
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    assert numbers(load_path(store, folder)) == (20, 0, 1, 0)
+    second = load_path(store, folder)
+    assert numbers(second) == (0, 20, 0, 0)
+    assert second.files == 0
+    # One that changed is read, and only that one.
+    (folder / "03.json.gz").write_bytes(gzip.compress(json.dumps(document(report_id="new")).encode()))
+    third = load_path(store, folder)
+    assert numbers(third) == (1, 19, 0, 0)
+    assert third.files == 1
+
+
+def test_an_mbox_that_grows_leaves_no_second_row_for_its_older_messages(tmp_path: Path) -> None:
+    path = tmp_path / "inbox"
+    box = mailbox.mbox(path)
+    messages = [
+        mail(document()),
+        mail(gzip.compress(b'{"policies": 1}')),
+        b"From: a@b.example\nSubject: lunch\n\nno\n",
+        mail(document(report_id="later")),
+    ]
+    for message in messages[:3]:
+        box.add(message)
+    box.flush()
+    store = Store.memory()
+    assert numbers(load_path(store, path)) == (1, 0, 1, 1)
+    box.add(messages[3])
+    box.close()
+    assert numbers(load_path(store, path)) == (1, 1, 1, 1)
+    assert ask(store, "SELECT outcome, count(*) FROM deliveries GROUP BY outcome ORDER BY outcome") == [
+        ("loaded", 2),
+        ("refused", 1),
+        ("skipped", 1),
+    ]
+
+
+def test_a_maildir_is_read_whatever_its_flags(tmp_path: Path) -> None:
+    for folder in ("cur", "new", "tmp"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "new" / "1.host").write_bytes(mail(document()))
+    store = Store.memory()
+    assert numbers(load_path(store, tmp_path)) == (1, 0, 0, 0)
+    (tmp_path / "new" / "1.host").rename(tmp_path / "cur" / "1.host:2,S")
+    assert numbers(load_path(store, tmp_path)) == (0, 1, 0, 0)
+
+
+# Stopping and failing.
+
+
+def test_a_stopped_load_keeps_what_was_finished() -> None:
+    store = Store.memory()
+    left = iter([False] * 6 + [True] * 100)
+    summary = load(Deliveries(*some(50)), store, stopped=lambda: next(left))
+    assert summary.interrupted
+    assert summary.reports == domains.totals(store).reports == 4
+    assert numbers(put(store, *some(50))) == (46, 4, 0, 0)
+
+
+def test_progress_is_told_with_numbers_that_only_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_TELL_EVERY", 0.0)
+    told: list[Status] = []
+    load(Deliveries(*some(30), b"{"), Store.memory(), progress=told.append)
+    assert told[-1].files == 31
+    assert told[-1].reports == 30
+    assert [status.reports for status in told] == sorted(status.reports for status in told)
+
+
+def test_a_store_that_cannot_be_written_says_so_and_ends_the_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_BATCH_REPORTS", 2)
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    with store.writing() as connection:
+        connection.execute("CREATE UNIQUE INDEX one_a_day ON reports (day)")
+    with pytest.raises(StoreError, match=r"(?i)duplicate key"):
+        put(store, *some(10))
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    with monkeypatch.context() as broken:
+        broken.setattr("loaders.batch._files", lambda *_: ask(store, "SELECT no_such_function()"))
+        with pytest.raises(StoreError):
+            put(store, *some(10))
+    for table in ("reports", "policies", "deliveries", "payloads", "files"):
+        assert ask(store, f"SELECT count(*) FROM {table}") == [(0,)]
+    assert put(store, *some(10)).reports == 10
+
+
+def test_a_number_of_statements_that_does_not_grow_with_the_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = {5: 0, 500: 0}
+    for count in counted:
+        store = Store.memory()
+        seen: list[str] = []
+        original = loaders.batch.Rows.insert  # type: ignore[attr-defined]
+        monkeypatch.setattr(
+            "loaders.batch.Rows.insert",
+            lambda self, *given, o=original, s=seen: (s.append(self.table), o(self, *given)),
+        )
+        put(store, *some(count))
+        counted[count] = len(seen)
+        monkeypatch.undo()
+    assert counted[5] == counted[500] <= 8
+
+
+# Whatever comes.
+
+_SEEDS = (
+    mail(document(policy(failed=1, rows=[row()]))),
+    gzip.compress(json.dumps(document()).encode(), mtime=0),
+    json.dumps([document(), document(day="2026-03-11")]).encode(),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.sampled_from(_SEEDS), changes=st.integers(0, 2**32), count=st.integers(0, 12))
+def test_any_damage_ends_as_a_report_a_refusal_or_a_skip(seed: bytes, changes: int, count: int) -> None:
+    chance = random.Random(changes)
+    content = bytearray(seed)
+    for _ in range(count):
+        place = chance.randrange(len(content))
+        content[place : place + chance.randrange(3)] = chance.randbytes(chance.randrange(4))
+    store = Store.memory()
+    summary = put(store, bytes(content))
+    assert summary.reports + summary.duplicates + summary.refused + summary.skipped >= 1
+    outcomes = ask(store, "SELECT outcome, reason FROM deliveries")
+    assert outcomes
+    assert all(reason for outcome, reason in outcomes if outcome == "refused")
+    store.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_at_all_end_as_something(content: bytes) -> None:
+    store = Store.memory()
+    summary = put(store, content)
+    assert summary.reports + summary.refused + summary.skipped >= 1
+    store.close()
+
+
+def test_names_that_are_no_text_are_stored_as_text(tmp_path: Path) -> None:
+    name = os.path.join(os.fsencode(tmp_path), b"r\xff\x1b[31m.json")  # noqa: PTH118 - bytes
+    with open(name, "wb") as file:  # noqa: PTH123 - bytes
+        file.write(json.dumps(document()).encode())
+    store = Store.memory()
+    assert numbers(load_path(store, tmp_path)) == (1, 0, 0, 0)
+    assert r"\xff" in ask(store, "SELECT source FROM deliveries")[0][0]
+
+
+def test_failures_of_the_fingerprint_keep_their_first_day() -> None:
+    store = filled(*[document(policy(failed=1, rows=[row()]), day=f"2026-03-{day:02}") for day in (10, 12)])
+    [print_] = failures.fingerprints(store)
+    assert (print_.first_day.day, print_.last_day.day, print_.days) == (10, 12, 2)
