@@ -166,6 +166,12 @@ def test_base64_of_base64_is_read_and_noted() -> None:
     assert [defect.message for defect in document(packed).defects] == ["encoded as base64"] * 2
 
 
+@pytest.mark.parametrize("end", [b"=", b"x", b"x=x", b"x===", b"=" * 8, b"\xff", b"\n\n--\n"])
+def test_base64_that_does_not_end_well_is_something_else(end: bytes) -> None:
+    packed = base64.b64encode(gzip.compress(REPORT))[:40]
+    assert only(packed + b"x" + end, "x") == Skipped("x", "not a report")
+
+
 # zip
 
 

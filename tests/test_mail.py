@@ -225,7 +225,7 @@ def mostly(*usual: str, odd: tuple[str, ...]) -> st.SearchStrategy[str]:
 
 KINDS = mostly(
     "text/plain", "TEXT/html; charset=utf-8", "application/tlsrpt+gzip", "a/json;name=a.json", "message/rfc822",
-    odd=("weird", "", "a/b; name", "a/b/c"),
+    odd=("weird", "", "a/b; name", "a/b/c", "\x1fa/b"),
 )  # fmt: skip
 NAMES = mostly("", "a", '"a b"', '"a;b=c"', odd=("a;b", '"a\\b"', "<a>", "a; filename=b", "\n a"))
 BODIES = mostly(

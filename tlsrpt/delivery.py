@@ -184,12 +184,13 @@ def _unsupported(content: bytes, name: str, around: _Around) -> Iterator[Opened]
 # Containers
 
 
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})++(?:[A-Za-z0-9+/]{2}(?:==|[A-Za-z0-9+/]=))?")
+
+
 def _base64(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
     # Exporters that write attachments as they stood in the mail, and gateways that encode them once more.
     text = b"".join(content.split())
-    decoded = (
-        binascii.a2b_base64(text) if re.fullmatch(rb"(?:[A-Za-z0-9+/]{4})++(?:[A-Za-z0-9+/]{2}..)?", text) else b""
-    )
+    decoded = binascii.a2b_base64(text) if _BASE64.fullmatch(text) else b""
     if _kind(decoded, around.limits) in {"gzip", "zip", "json", "base64"}:
         yield from _inside(decoded, name, around, defect="encoded as base64")
     else:

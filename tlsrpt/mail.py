@@ -226,7 +226,7 @@ def usual_parts(headers: Headers, rest: bytes, limits: Limits, depth: int = 0) -
     if not _WELL_FORMED.fullmatch(headers.raw, 1):
         return None
     told = headers.first.get(b"content-type", b"text/plain")
-    kind = told.partition(b";")[0].strip().lower().decode("ascii", "replace")
+    kind = told.partition(b";")[0].decode("ascii", "replace").strip().lower()
     if kind.count("/") != 1:
         return None
     if kind.startswith("multipart/"):
