@@ -140,13 +140,14 @@ def _blank_line(content: bytes, most: int) -> tuple[int, int]:
 
 def describe(headers: Headers) -> Mail:
     """Return what the headers of a message say."""
+    first = headers.first
     return Mail(
         message_id=headers.text(b"message-id") or None,
         sender=_domain(headers.text(b"from")),
         subject=headers.text(b"subject") or None,
         report_domain=headers.text(b"tls-report-domain") or None,
         report_submitter=headers.text(b"tls-report-submitter") or None,
-        received=_moment(headers.text(b"received").rpartition(";")[2]) or _moment(headers.text(b"date")),
+        received=_moment(first.get(b"received", b"").rpartition(b";")[2]) or _moment(first.get(b"date", b"")),
     )
 
 
@@ -157,23 +158,23 @@ def _domain(sender: str) -> str | None:
     return word[0].lower() if at and word else None
 
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_ZONES = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}
+_MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
+_ZONES = {b"est": -5, b"edt": -4, b"cst": -6, b"cdt": -5, b"mst": -7, b"mdt": -6, b"pst": -8, b"pdt": -7}
 _MOMENT = re.compile(
-    r"([0-9]{1,2})\s+([A-Za-z]{3})\s+([0-9]{4})\s+([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?\s*"
-    r"(?:([+-][0-9]{2})([0-9]{2})|([A-Za-z]{3}))?"
+    rb"([0-9]{1,2})\s+([A-Za-z]{3})\s+([0-9]{4})\s+([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?\s*"
+    rb"(?:([+-][0-9]{2})([0-9]{2})|([A-Za-z]{3}))?"
 )
 
 
-def _moment(value: str) -> datetime | None:
+def _moment(value: bytes) -> datetime | None:
     found = _MOMENT.search(value)
     if not found:
         return None
     day, month, year, hour, minute, second, hours, minutes, zone = found.groups()
     if not hours:
-        ahead = timedelta(hours=_ZONES.get((zone or "").lower(), 0))
+        ahead = timedelta(hours=_ZONES.get((zone or b"").lower(), 0))
     else:
-        ahead = timedelta(hours=int(hours), minutes=int(hours[0] + minutes))
+        ahead = timedelta(hours=int(hours), minutes=int(hours[:1] + minutes))
     try:
         # The second of a leap second is that before it. No such month, as in "Fri, May 09 2017", which RFC 8460
         # has in its own example, is a ValueError or no match.
