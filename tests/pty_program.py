@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import select
-import struct
 import sys
-import termios
 import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 DEADLINE = 20.0  # seconds
 
@@ -22,16 +20,27 @@ class Program:
     """`tlsrpt` in a terminal of its own. Everything that it writes is kept in `output`."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, size: tuple[int, int] = (80, 24)
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (80, 24),
+        stdin: Path | None = None,
     ) -> None:
         self.output = b""
+        self.status: int | None = None
         child = {**os.environ, "COLORTERM": "truecolor", **(environment or {})}
+        columns, rows = size
+        code = f"""
+import fcntl, os, struct, sys, termios
+fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", {rows}, {columns}, 0, 0))
+if {stdin is not None}:
+    os.dup2(os.open({str(stdin)!r}, os.O_RDONLY), 0)
+from tui.cli import main
+main()
+"""
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            os.execvpe(sys.executable, [sys.executable, "-c", "from tui.cli import main; main()", *arguments], child)
-        columns, rows = size
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.status: int | None = None
+            os.execvpe(sys.executable, [sys.executable, "-c", code, *arguments], child)
 
     def __enter__(self) -> Self:
         return self

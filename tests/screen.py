@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from tui.screens.base import Asking
+from tui.screens.help import HelpScreen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.pilot import Pilot
 
     from tui.app import Workbench
 
+DEADLINE = 20.0  # seconds
 GOLDENS = Path(__file__).with_name("goldens")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\dZ")
 
@@ -25,12 +32,29 @@ def text(app: Workbench) -> str:
     return "\n".join(lines(app)) + "\n"
 
 
+def _at_rest(app: Workbench) -> bool:
+    if any(not worker.is_finished for worker in app.workers):
+        return False
+    screen = app.screen
+    if isinstance(screen, HelpScreen) or not isinstance(screen, Asking):
+        return True
+    return screen.asked is not None and screen.drawn == screen.asked
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait until something holds, then until it is drawn."""
+    deadline = time.monotonic() + DEADLINE
+    await pilot.pause(0)
+    while not holds():
+        assert time.monotonic() < deadline, text(cast("Workbench", pilot.app))
+        await pilot.pause(0.01)  # lets the thread work that is waited for
+    await pilot.pause(0)
+
+
 async def settled(pilot: Pilot[None]) -> None:
     """Wait until every question has been answered and the answer drawn."""
-    for _ in range(3):  # an answer may lead to another question
-        await pilot.pause()
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    app = cast("Workbench", pilot.app)
+    await until(pilot, lambda: _at_rest(app))
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

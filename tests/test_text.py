@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,10 @@ from rich.cells import cell_len
 from stories import POISONS
 
 import tui
+import tui.progress
+import tui.text
+import tui.widgets.fit
+import tui.words
 from tlsrpt.knowledge import EXPLANATIONS, commands, explain
 from tui.draw import content
 from tui.text import cell, idn, pad, safe, width, wrap
@@ -100,6 +106,13 @@ def test_content_for_widgets_holds_text_and_no_markup(bad: str) -> None:
     made = content("a ", (bad, "bold"))
     assert made.plain == "a " + safe(bad, 4096)
     assert all("@" not in str(span.style) for span in made.spans)
+
+
+@pytest.mark.parametrize("module", [tui.text, tui.words, tui.progress, tui.widgets.fit], ids=lambda one: one.__name__)
+def test_examples_in_the_code_hold(module: ModuleType) -> None:
+    done = doctest.testmod(module)
+    assert done.attempted
+    assert not done.failed
 
 
 def test_columns_shrink_before_they_are_dropped_and_those_without_leave_stay() -> None:

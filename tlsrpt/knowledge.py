@@ -32,10 +32,8 @@ _CERTIFICATE = (
     f"{_CONNECT} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName",
 )
 _POLICY_HOST = "mta-sts.{domain}"
-_FETCH = (
-    f"curl -sS -D /dev/stderr --proto =https --max-time 60 https://{_POLICY_HOST}/.well-known/mta-sts.txt"
-)
-_BLOCKS = "Blocks: senders would not deliver to this MX. They try the others, queue, and bounce after days."
+_FETCH = f"curl -sS -D /dev/stderr --proto =https --max-time 60 https://{_POLICY_HOST}/.well-known/mta-sts.txt"
+_BLOCKS = "Blocks: another MX is tried, else mail waits and bounces after days."
 _LETS_THROUGH = "Does not block by itself: mail flows, unprotected unless a policy is cached."
 _DANE = "Enforce changes nothing here: senders that use DANE refuse this MX already today."
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tui.text import idn
 from tui.widgets.page import Said
-from tui.words import IMPACT_STYLE, count, lasting, moment, place, span
+from tui.words import IMPACT_STYLE, came_from, count, lasting, moment, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def report_page(found: reports.OneReport) -> list[Said]:
     said += [Said(""), Said("How it came", style="heading")]
     for delivery in found.deliveries:
         mail = f", in mail from {delivery.sender}, {moment(delivery.received_at)}" if delivery.sender else ""
-        where = f"{delivery.source} {delivery.name}".strip()
+        where = came_from(delivery.source, delivery.name)
         said.append(Said(f"{delivery.outcome} {moment(delivery.loaded_at)} from {where}{mail}", indent=2))
     return said
 
@@ -82,7 +82,7 @@ def _detail(row: reports.DetailRow) -> Iterator[Said]:
         f"{row.failed_session_count:,}",
         IMPACT_STYLE.get(row.impact, ""),
     )
-    to = row.receiving_mx_hostname or place("*")
+    to = row.receiving_mx_hostname or "an MX not named"
     helo = f" (HELO {row.receiving_mx_helo})" if row.receiving_mx_helo else ""
     yield Said(
         f"from {row.sending_mta_ip or 'an address not named'} to {to}{helo}"

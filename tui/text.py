@@ -117,7 +117,7 @@ def idn(domain: str) -> str:
 def wrap(text: str, size: int) -> list[str]:
     """Return safe `text` as lines of at most `size` cells, broken between words where there are any.
 
-    >>> wrap("one two  three", 8)
+    >>> wrap("one two three", 8)
     ['one two', 'three']
     """
     size = max(size, 8)

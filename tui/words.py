@@ -83,7 +83,16 @@ def span(first: date, last: date) -> str:
 
 def place(mx_key: str) -> str:
     """Return where a series fails: a host name, an address, or that no MX was reached."""
-    return "before any MX" if mx_key == "*" else mx_key.removeprefix("ip:")
+    return "no MX" if mx_key == "*" else mx_key.removeprefix("ip:")
+
+
+def came_from(source: str, name: str) -> str:
+    """Return a source and the name of the part of it, unless that is the same.
+
+    >>> came_from("a.zip", "b.json"), came_from("/r/b.json", "/r/b.json")
+    ('a.zip b.json', '/r/b.json')
+    """
+    return source if not name or source.endswith(name) else f"{source} {name}"
 
 
 def strip(days: Iterable[tuple[date, int, int]], end: date) -> str:

@@ -61,7 +61,8 @@ class Asking(Screen[None]):
     def __init__(self, within: Scope = EVERYTHING) -> None:
         super().__init__()
         self.within = within  # what this screen is about, whatever the window
-        self.asked: Asked | None = None
+        self.asked: Asked | None = None  # the newest question
+        self.drawn: Asked | None = None  # what the screen shows the answer to
 
     @property
     def bench(self) -> Workbench:
@@ -147,6 +148,7 @@ class Asking(Screen[None]):
     def _answered(self, message: Answered) -> None:
         if message.asked == self.asked:
             self.show(message.answer)
+            self.drawn = message.asked
             self.frame()
 
     @on(Unanswered)

@@ -34,7 +34,7 @@ def no_reports(bench: Workbench, newest: date | None) -> Content:
     return told(
         "No reports yet.",
         "",
-        "tlsrpt load ~/reports     add files, folders, mbox, Maildir, zip or tar to the store",
+        "tlsrpt load ~/reports     add files, mailboxes, archives to the store",
         "tlsrpt report.json.gz     look at one file and store nothing",
         "",
         "This screen fills by itself when reports have been loaded.",

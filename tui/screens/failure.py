@@ -81,20 +81,21 @@ class FailureScreen(Listing):
         here = "" if series.impact == "would-block" else f" Here: {IMPACTS.get(series.impact, series.impact)}."
         return [
             Said(
-                f"{series.impact}: {series.cause} at {place(series.mx_key)}. {about.title}.",
+                f"{series.impact}: {series.cause} at {place(series.mx_key)}",
                 style=IMPACT_STYLE.get(series.impact, "heading"),
             ),
             Said(
-                f"{count(series.failed_session_count, 'session')} on {count(series.days, 'day')},"
-                f" {span(series.first_day, series.last_day)}, says {series.organization_names}"
+                f"{count(series.failed_session_count, 'session')}, {count(series.organizations, 'organization')},"
+                f" {count(series.days, 'day')}, {span(series.first_day, series.last_day)}"
             ),
             Said(about.advice, about.act.capitalize(), "heading"),
-            Said(about.meaning, "Means"),
+            Said(f"{about.title}. {about.meaning}", "Means"),
             Said(f"{about.enforce}{here}", "Enforce"),
-            Said(f"{about.fix} ({about.rfc})", "Fix"),
+            Said(about.fix, "Fix"),
             Said(check[0], "Check (y)", "code"),
-            *(Said(command, " ", "code") for command in check[1:]),
             Said("; ".join(about.causes), "Likely"),
+            *(Said(command, "Check too", "code") for command in check[1:]),
+            Said(about.rfc, "See"),
         ]
 
     def question(self, store: Store, scope: Scope) -> list[failures.Evidence]:

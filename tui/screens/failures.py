@@ -42,16 +42,21 @@ class Found(NamedTuple):
     totals: domains.Totals
 
 
+def _at(line: Line) -> str:
+    series = line.series
+    return f"no MX, {series.policy_domain}" if series.mx_key == "*" else place(series.mx_key)
+
+
 SERIES = (
     Column("Impact", lambda line: line.series.impact, style=lambda line: IMPACT_STYLE.get(line.series.impact, "")),
-    Column("Cause", lambda line: line.series.cause, least=22),
-    Column("At", lambda line: line.series.mx_key, lambda line: place(line.series.mx_key), least=16),
-    Column("Domain", lambda line: line.series.policy_domain, least=12, drop=1),
+    Column("Cause", lambda line: line.series.cause, least=25),
+    Column("At", lambda line: line.series.mx_key, _at, least=24),
+    Column("Domain", lambda line: line.series.policy_domain, least=14, drop=6),
     Column("Sessions", lambda line: line.series.failed_session_count, right=True),
-    Column("Orgs", lambda line: line.series.organizations, right=True, drop=3),
+    Column("Orgs", lambda line: line.series.organizations, right=True, drop=2),
     Column("Days", lambda line: line.series.days, right=True, drop=4),
     Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, drop=5),
-    Column("Last", lambda line: line.series.last_day, lambda line: month_day(line.series.last_day), drop=2),
+    Column("Last", lambda line: line.series.last_day, lambda line: month_day(line.series.last_day), drop=1),
 )
 
 

@@ -96,7 +96,8 @@ class Listing(Asking):
         if table.order_by is not None:
             way = "most first" if table.descending else "least first"
             parts.append(f"sorted by {table.columns[table.order_by].heading}, {way}")
-        parts.append(self.note())
+        if table.lines:
+            parts.append(self.note())
         self.query_one(".status", Static).update(content("   ".join(part for part in parts if part)))
 
     @on(Table.Moved)

@@ -13,7 +13,7 @@ from tui.screens.empty import no_reports, told
 from tui.screens.listing import Listing
 from tui.screens.report import BytesScreen
 from tui.widgets.table import Column
-from tui.words import count, moment, size
+from tui.words import came_from, count, moment, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ class RefusedScreen(Listing):
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Reason", lambda row: row.reason, style=_bad, least=24, prose=True),
         Column("Source", lambda row: row.source, least=16),
-        Column("Name", lambda row: row.name, least=10, drop=2),
+        Column("Name", lambda row: row.name if row.name != row.source else "", least=10, drop=2),
         Column("From", lambda row: row.sender, least=10, drop=3),
         Column("Size", lambda row: row.size, lambda row: size(row.size), right=True),
         Column("Tried", lambda row: row.loaded_at, lambda row: moment(row.loaded_at), drop=1),
@@ -68,13 +68,13 @@ class RefusedScreen(Listing):
             return
         self.bench.refused = len(answer)
         words = count(len(answer), "delivery could not be read", "deliveries could not be read")
-        kept = " The bytes are kept: R tries again, after an upgrade for instance."
+        kept = " The bytes are kept: R tries again."
         self.list_rows(answer, content(f"{words}.{kept}"), told("Nothing was refused."))
 
     def detail(self, row: deliveries.RefusedRow) -> Content:
         """Return the reason in full and the mail that it came in."""
         mail = f"   from {row.sender}: {row.subject or 'no subject'}" if row.sender else ""
-        return stacked(content(f"{row.reason}"), content(f"{row.source} {row.name}{mail}"))
+        return stacked(content(f"{row.reason}"), content(f"{came_from(row.source, row.name)}{mail}"))
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a RefusedRow
         """Go to the bytes."""

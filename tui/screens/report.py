@@ -9,6 +9,7 @@ from tui import keys
 from tui.pages import raw_page, report_page
 from tui.screens.base import Asking
 from tui.widgets.page import Page, Said
+from tui.words import came_from
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -91,7 +92,7 @@ class BytesScreen(Asking):
 
     def crumb(self) -> str:
         """Return which delivery."""
-        return f"{self.delivery.source} {self.delivery.name}".strip()
+        return came_from(self.delivery.source, self.delivery.name)
 
     def standing(self) -> str:
         """Return nothing: the window does not matter here."""

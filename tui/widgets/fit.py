@@ -23,8 +23,8 @@ class Need(NamedTuple):
 def fit(needs: Sequence[Need], room: int) -> list[int]:
     """Return a width for each column so that all of them, one blank apart, fit into `room`; -1 drops one.
 
-    >>> fit([Need(20, 8), Need(6), Need(10, drop=1)], 30)
-    [20, 6, -1]
+    >>> fit([Need(20, 8), Need(6), Need(10, drop=1)], 20)
+    [13, 6, -1]
     """
     kept = set(range(len(needs)))
 

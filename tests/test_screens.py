@@ -1,0 +1,471 @@
+"""The screens, driven by keys: what they show, where keys lead, and that answers and cursor hold."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from screen import agree, lines, press, settled, text, until
+from stories import POISONS, TODAY, crowded, failure, poisoned_files, report, small, stored, sts, write
+from textual.widgets import Input
+
+from tui import keys
+from tui.app import Workbench
+from tui.evidence import Evidence
+from tui.screens.base import Answered, Asked, Asking
+from tui.screens.domains import DomainsScreen
+from tui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+SIZES = [(80, 24), (120, 40)]
+STRANGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    base = tmp_path_factory.mktemp("stores")
+    folders = {
+        "small": write(base / "small", small()),
+        "crowded": write(base / "crowded", crowded()),
+        "hostile": poisoned_files(base / "hostile"),
+    }
+    (folders["crowded"] / "bad.json").write_text('{"policies": 1, "report-id": "x"}', encoding="utf-8")
+    with contextlib.chdir(base):  # so that no path of this machine is shown
+        return {"empty": base / "none.duckdb"} | {
+            name: stored(base / f"{name}.duckdb", folder.relative_to(base)) for name, folder in folders.items()
+        }
+
+
+def bench(database: Path, *paths: Path) -> Workbench:
+    return Workbench(Evidence(database, [str(path) for path in paths], TODAY))
+
+
+def status(app: Workbench) -> str:
+    """Return the line above the footer."""
+    return lines(app)[-2].strip()
+
+
+# How screens look
+
+TOURS = {
+    "domains": [],
+    "failures": ["2"],
+    "failures-by-cause": ["2", "b"],
+    "failure": ["2", "enter"],
+    "report": ["2", "enter", "enter"],
+    "raw": ["2", "enter", "enter", "v"],
+    "reports": ["r"],
+    "refused": ["3"],
+    "help": ["question_mark"],
+}
+LOOKS = [
+    *(("small", name, size) for name in TOURS for size in SIZES),
+    *(("crowded", name, size) for name in ("domains", "failures", "failure", "refused") for size in SIZES),
+    *(("empty", name, size) for name in ("domains", "failures", "refused") for size in SIZES),
+]
+
+
+@pytest.mark.parametrize(("state", "name", "size"), LOOKS)
+async def test_a_screen_looks_like_its_golden(
+    stores: dict[str, Path], state: str, name: str, size: tuple[int, int], *, update_goldens: bool
+) -> None:
+    app = bench(stores[state])
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, *TOURS[name])
+        agree(f"{name}-{state}-{size[0]}x{size[1]}", text(app), update=update_goldens)
+
+
+# The first question
+
+
+async def test_the_first_screen_names_the_broken_mx_and_two_keys_lead_to_the_fix(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        first = text(app)
+        assert "17 of 552 sessions would block in enforce" in first
+        assert "certificate-expired at mx2.example.org" in first
+        await press(pilot, "enter", "enter")
+        shown = text(app)
+        assert "would-block: certificate-expired at mx2.example.org" in shown
+        assert "Renew, deploy to every machine" in shown
+        assert "openssl s_client -starttls smtp -connect mx2.example.org:25" in shown
+
+
+async def test_tlsa_and_no_policy_stand_apart_from_sts(tmp_path: Path) -> None:
+    tlsa = {
+        "policy": {"policy-type": "tlsa", "policy-string": ["3 1 1 00"], "policy-domain": "example.org"},
+        "summary": {"total-successful-session-count": 70, "total-failure-session-count": 5},
+        "failure-details": [failure("tlsa-invalid", 5, "mx1.example.org")],
+    }
+    none = {
+        "policy": {"policy-type": "no-policy-found", "policy-domain": "example.org"},
+        "summary": {"total-successful-session-count": 8, "total-failure-session-count": 0},
+    }
+    folder = write(tmp_path / "r", [report("a.example", 1, sts("example.org", 70), tlsa, none)])
+    app = bench(tmp_path / "none", folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = text(app)
+        assert "tlsa 70 ok, 5 failed" in shown
+        assert "no policy 8 ok, 0 failed" in shown
+        assert "Nothing in 70 sessions would block in enforce" in shown
+
+
+# Moving
+
+
+async def test_keys_move_and_open_and_escape_comes_back_to_the_same_row(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "j", "down", "j", "k")
+        assert status(app).startswith("3/")
+        await press(pilot, "G")
+        last = len(app.screen.query_one(Table).shown)
+        assert status(app).startswith(f"{last}/{last}")
+        await press(pilot, "g", "pagedown", "ctrl+u")
+        here = status(app)
+        assert here[0] != "1"
+        await press(pilot, "enter", "escape")
+        assert status(app) == here
+
+
+async def test_screens_are_one_key_apart_and_escape_never_quits(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        await press(pilot, "3", "2", "enter", "enter", "1")
+        assert isinstance(app.screen, DomainsScreen)
+        await press(pilot, "escape", "escape")
+        assert app.is_running
+        await press(pilot, "2", "2")
+        assert len(app.screen_stack) == 2
+        await pilot.press("q")
+    assert app.return_code == 0
+
+
+async def test_a_filter_keeps_rows_with_all_words_and_escape_clears_it(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        table = app.screen.query_one(Table)
+        everything = len(table.shown)
+        await pilot.press("slash", *"domain-1")
+        await press(pilot, "space", *"test")
+        assert {line.row.domain.policy_domain[:8] for line in table.shown} == {"domain-1"}
+        await press(pilot, "enter")
+        assert "filter: domain-1 test" in status(app)
+        await pilot.press("slash", *" zzz")
+        await press(pilot, "enter")
+        assert table.shown == []
+        assert "Esc clears" in status(app)
+        await press(pilot, "escape")
+        assert len(table.shown) == everything
+
+
+async def test_q_in_the_filter_is_a_letter(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", "q")
+        assert app.is_running
+        assert app.screen.query_one(Input).value == "q"
+
+
+async def test_sorting_goes_through_the_columns_and_back_to_worst_first(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        table = app.screen.query_one(Table)
+        as_they_came = [line.key for line in table.shown]
+        await press(pilot, "s")
+        assert [line.key for line in table.shown] == sorted(as_they_came, key=str)
+        await press(pilot, "S")
+        assert [line.key for line in table.shown] == sorted(as_they_came, key=str, reverse=True)
+        assert "sorted by Domain" in status(app)
+        for _ in table.columns:
+            await press(pilot, "s")
+        assert [line.key for line in table.shown] == as_they_came
+
+
+async def test_the_window_goes_round_and_says_so(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        seen = []
+        for _ in range(6):
+            seen.append(lines(app)[0].split("all domains")[1].strip())
+            await press(pilot, "w")
+        assert seen == [
+            "30 days to 2026-11-20",
+            "90 days to 2026-11-20",
+            "all days to 2026-11-20",
+            "1 day to 2026-11-20",
+            "7 days to 2026-11-20",
+            "14 days to 2026-11-20",
+        ]
+
+
+async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        await press(pilot, "w", "w", "w")
+        shown = text(app)
+        assert "No report in 1 day to 2026-11-20." in shown
+        assert "The newest one is of 2026-11-19. w looks at a longer window." in shown
+        await press(pilot, "w")
+        assert "example.org" in text(app)
+
+
+async def test_groupings_narrow_down_to_series_and_reports(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "b", "b", "b", "b")
+        assert "by organization" in status(app)
+        await press(pilot, "enter")
+        assert "all domains > google.com" in lines(app)[0]
+        await press(pilot, "r")
+        assert "1 report" in text(app)
+        await press(pilot, "escape", "escape", "b", "b")
+        assert "by day" in status(app)
+        await press(pilot, "enter")
+        assert "2026-11-19" in lines(app)[0]
+        await press(pilot, "escape", "b")
+        assert "by series" in status(app)
+
+
+async def test_every_grouping_can_be_asked(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        for word in ("cause", "result type", "MX", "organization", "sending IP", "day", "series"):
+            await press(pilot, "b")
+            assert f"by {word}" in status(app)
+
+
+# Reading
+
+
+async def test_a_report_reads_and_shows_its_json(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, "r", "enter")
+        assert "sts  example.org" in text(app)
+        await press(pilot, "v")
+        assert '"organization-name": ' in text(app)
+        await press(pilot, "escape")
+        assert "sts  example.org" in text(app)
+
+
+async def test_refused_deliveries_show_their_bytes_and_can_be_read_again(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settled(pilot)
+        assert "3 Refused (1)" in lines(app)[0]
+        await press(pilot, "3", "enter")
+        assert '"report-id": "x"' in text(app)
+        await press(pilot, "escape", "R")
+        assert "0 new reports, 1 refused still" in text(app)
+
+
+async def test_copying_says_what_was_copied(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "enter", "y")
+        assert app.clipboard.startswith("openssl s_client -starttls smtp -connect mx2.example.org:25")
+        assert "Copied" in text(app)
+
+
+async def test_help_lists_every_key_of_the_screen(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(120, 60)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "question_mark")
+        shown = text(app)
+        for _, listed in keys.groups("failures"):
+            assert all(meaning in shown for _, meaning in listed)
+
+
+# Paths in memory
+
+
+async def test_paths_are_read_while_the_screen_is_there(tmp_path: Path) -> None:
+    app = bench(tmp_path / "none.duckdb", write(tmp_path / "reports", small()))
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        assert "example.org" in text(app)
+        assert "all days" in lines(app)[0]
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+async def test_paths_without_a_report_say_so(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("nothing to see", encoding="utf-8")
+    app = bench(tmp_path / "none.duckdb", tmp_path / "readme.txt")
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        assert "No report found in what was given." in text(app)
+
+
+# Answers that come late, and stores that change
+
+
+async def test_an_answer_to_an_older_question_is_dropped(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        screen = app.screen
+        assert isinstance(screen, Asking)
+        assert screen.asked is not None
+        screen.post_message(Answered(Asked(screen.asked.scope, screen.asked.version - 1), None))
+        await settled(pilot)
+        assert "example.org" in text(app)
+
+
+async def test_the_cursor_stays_on_its_row_when_reports_arrive(tmp_path: Path) -> None:
+    folder = write(tmp_path / "reports", small())
+    database = stored(tmp_path / "s.duckdb", folder)
+    app = bench(database)
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        table = app.screen.query_one(Table)
+        await press(pilot, "G")
+        assert table.shown[table.cursor].key == "example.net"
+        write(
+            folder,
+            [report("a.example", 1, sts("worst.example", 0, [failure("certificate-expired", 9, "mx.worst.example")]))],
+        )
+        stored(database, folder)
+        app._look_again()
+        await settled(pilot)
+        assert len(table.shown) == 3
+        assert table.shown[table.cursor].key == "example.net"
+
+
+async def test_a_store_made_meanwhile_fills_the_empty_screen(tmp_path: Path) -> None:
+    database = tmp_path / "s.duckdb"
+    app = bench(database)
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        assert "No reports yet." in text(app)
+        stored(database, write(tmp_path / "reports", small()))
+        app._look_again()
+        await settled(pilot)
+        assert "certificate-expired at mx2.example.org" in text(app)
+
+
+async def test_a_store_that_cannot_be_read_is_said_and_the_program_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    path.write_text("no database at all, in spite of its name", encoding="utf-8")
+    app = bench(path)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: "cannot be opened" in re.sub(r"\s+", " ", text(app)))
+        assert app.is_running
+
+
+# Any size, any colours
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 12), (300, 80)])
+async def test_no_size_is_refused(stores: dict[str, Path], size: tuple[int, int]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "enter", "enter", "v", "escape", "escape", "escape", "3", "enter", "1", "r")
+        assert len(lines(app)) == size[1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_no_line_of_the_head_or_footer_is_cut(stores: dict[str, Path], size: tuple[int, int]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        for key in ("2", "enter", "enter", "3", "1", "r"):
+            await press(pilot, key)
+            assert lines(app)[-1].endswith("q Quit")
+
+
+# Strangers
+
+
+async def test_hostile_reports_are_shown_and_nothing_of_them_acts(stores: dict[str, Path]) -> None:
+    app = bench(stores["hostile"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await walk_everywhere(app, pilot)
+        assert app.is_running
+
+
+async def walk_everywhere(app: Workbench, pilot: Pilot[None]) -> None:
+    """Visit every list, and what is behind each of their rows, and look at what is drawn."""
+    for tour in (["1"], ["1", "r"], ["2"], ["b"], ["b"], ["b"], ["b"], ["b"], ["b"]):
+        await press(pilot, *tour)
+        assert not STRANGE.search(text(app))
+    for place in range(len(POISONS)):
+        for first, *rest in (["2", "enter", "enter", "v"], ["3", "enter"]):
+            await press(pilot, first)
+            app.screen.query_one(Table).cursor = place
+            for key in rest:
+                await press(pilot, key)
+                assert not STRANGE.search(text(app))
+            await press(pilot, "y")
+            assert not STRANGE.search(app.clipboard)
+
+
+async def test_a_message_is_never_markup(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(notifications=True) as pilot:
+        await settled(pilot)
+        app.notify("[/x] \x1b]0;T\x07 [@click=app.quit]q[/]", title="[b]", markup=True)
+        app.fail("[/] \u202e")
+        await settled(pilot)
+        assert r"[/x] \x1b]0;T\x07" in text(app)
+
+
+def test_a_crash_shows_no_local_variables(capsys: pytest.CaptureFixture[str], stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+
+    def stumble() -> None:
+        secret = "hunter2"  # noqa: F841 - what must not be shown
+        raise RuntimeError("stumbled")
+
+    app.call_later(stumble)
+    app.run(headless=True)
+    shown = capsys.readouterr()
+    assert "stumbled" in shown.err + shown.out
+    assert "hunter2'" not in (shown.err + shown.out).replace('secret = "hunter2"', "")
+
+
+# Keys
+
+
+def test_the_documentation_lists_the_keys_there_are() -> None:
+    documented = Path(__file__).parents[1] / "docs" / "keys.md"
+    assert documented.read_text(encoding="utf-8") == keys.markdown(), "docs/keys.md: write keys.markdown() there"
+
+
+@pytest.mark.parametrize("screen", keys.SCREENS)
+def test_a_key_has_one_meaning_on_a_screen(screen: str) -> None:
+    places = (*keys.SCREENS[screen], "everywhere")
+    pressed = [key for one in keys.KEYS if one.place in places for key in one.keys.split(",")]
+    assert len(pressed) == len(set(pressed))
+
+
+def test_a_key_does_the_same_thing_wherever_it_works() -> None:
+    labels: dict[str, set[str]] = {}
+    for key in keys.KEYS:
+        for one in key.keys.split(","):
+            if key.label:
+                labels.setdefault(one, set()).add(key.label)
+    assert all(len(found) == 1 for found in labels.values())
