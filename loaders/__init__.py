@@ -49,6 +49,7 @@ class Summary(NamedTuple):
     refused: int = 0  # deliveries and entries kept with a reason
     skipped: int = 0  # deliveries that are no TLS reports
     unchecked: int = 0  # of the new reports, those in mail whose sender nobody checked or vouched for
+    anew: int = 0  # reports that `reread` read again, none of them new
     files: int = 0
     seconds: float = 0.0
     interrupted: bool = False
@@ -95,7 +96,7 @@ def load(
 def reread(store: Store, *, everything: bool = False, stopped: Callable[[], bool] = lambda: False) -> Summary:
     """Read refused deliveries again, or everything, from what the store kept, as this version reads it.
 
-    In the summary, `reports` are those that became readable, or with `everything` those read anew.
+    In the summary, `reports` are those that became readable, and `anew` those that were readable before.
     Raises StoreError if the store cannot be written.
     """
     from loaders.reread import reread as run  # noqa: PLC0415 - as above

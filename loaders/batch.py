@@ -73,6 +73,7 @@ class Stored(NamedTuple):
     refused: int
     skipped: int
     unchecked: int
+    anew: int  # reports read again, none of them new
 
 
 def identity(secret: bytes, report: Report) -> int:
@@ -111,6 +112,8 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
     unique, repeats = _within(batch.incoming)
     rows = facts(store, enumerate(unique))
     with store.writing() as connection:
+        # Before anything is taken out, so that no number is given twice.
+        report, delivery = _next(connection, "reports", "report"), _next(connection, "deliveries", "delivery")
         _forget(connection, list(batch.replaced_reports.values()))
         known = _known(connection, unique)
         before = {
@@ -118,7 +121,6 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
             for place, incoming in enumerate(unique)
             if (same := _same(connection, incoming, known.get(incoming.key, ())))
         }
-        report, delivery = _next(connection, "reports", "report"), _next(connection, "deliveries", "delivery")
         for fact in rows:
             raised = {"report": report} | ({"delivery": delivery} if fact.table == "reports" else {})
             fact.insert(connection, raised, list(before))
@@ -139,13 +141,15 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
         _insert(store, connection, rows_of, delivery, now)
         _files(store, connection, batch.files)
     new = len(unique) - len(before)
+    anew = len(batch.replaced_reports)
     return Stored(
-        new,
+        new - anew,
         len(batch.incoming) - new,
         superseded,
         sum(row.outcome == "refused" for row in rows_of),
         sum(row.outcome == "skipped" for row in rows_of),
         sum(incoming.trust == "unchecked" for place, incoming in enumerate(unique) if place not in before),
+        anew,
     )
 
 

@@ -30,8 +30,9 @@ STANDARD_INPUT = "-"
 
 _HEAD = 64 << 10  # a larger buffer takes thrice as long to get
 _CHUNK = 1 << 20  # of a stream
-_BATCH = 1_000  # files asked about at once
+_BATCH = 5_000  # files asked about at once
 _INPUT = 1 << 30  # bytes of standard input
+_NAMED = 10  # unreadable members of an archive that its refusal names
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a FIFO's other end
 
 Paths = Iterable[str | os.PathLike[str]]
@@ -92,6 +93,14 @@ class Directory:
                     return
             copy.seek(0)
             yield from _opened(copy.fileno(), STANDARD_INPUT, self._limits)
+
+
+def reopened(content: bytes, source: str, limits: Limits = LIMITS) -> Iterator[Delivery]:
+    """Yield what is in the bytes of a file that was kept, as `Directory` would of the file."""
+    with tempfile.TemporaryFile() as copy:
+        copy.write(content)
+        copy.seek(0)  # which flushes, too
+        yield from _opened(copy.fileno(), source, limits)
 
 
 def measure(paths: Paths) -> tuple[int, int]:
@@ -202,7 +211,8 @@ def _opened(descriptor: int, source: str, limits: Limits) -> Iterator[Delivery]:
                 yield from _STREAMS[kind](stream, source, limits)
     except (ArchiveError, OSError, EOFError, zlib.error) as error:
         # What came before the damage has been handed on.
-        yield Delivery(source, "", b"", f"{kind}: {_reason(error)}" if kind else _reason(error))
+        content = _whole(descriptor, limits) if kind else b""
+        yield Delivery(source, "", content, f"{kind}: {_reason(error)}" if kind else _reason(error))
 
 
 def _kind(head: bytes) -> tuple[str, bool]:
@@ -229,17 +239,29 @@ def _single(descriptor: int, head: bytes, source: str, limits: Limits) -> Delive
     return Delivery(source, "", b"".join(chunks))
 
 
+def _whole(descriptor: int, limits: Limits) -> bytes:
+    """Return a whole archive, to be tried again later; b"" if it is larger than what is kept."""
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, size, 0) if size <= limits.message_size else b""
+
+
 def _zip(descriptor: int, source: str, limits: Limits) -> Iterator[Delivery]:
     read_at = partial(os.pread, descriptor)
+    unreadable: list[str] = []
     for entry in archive.zip_entries(read_at, os.fstat(descriptor).st_size):
         if not entry.is_content:
             continue
         try:
             content = archive.read_entry(read_at, entry, limits.message_size)
         except ArchiveError as error:
-            yield Delivery(source, entry.name, b"", f"zip: {error}")
+            unreadable.append(f"{entry.name}: {error}")
         else:
             yield from _member(content, source, entry.name, limits)
+    if unreadable:
+        # One refusal for all, with the archive: a member cannot be tried again by itself.
+        more = f"; and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
+        reason = f"zip: {'; '.join(unreadable[:_NAMED])}{more}"
+        yield Delivery(source, "", _whole(descriptor, limits), reason)
 
 
 def _tar(stream: BinaryIO, source: str, limits: Limits) -> Iterator[Delivery]:
@@ -251,8 +273,10 @@ def _tar(stream: BinaryIO, source: str, limits: Limits) -> Iterator[Delivery]:
 
 
 def _member(content: bytes, source: str, name: str, limits: Limits) -> Iterator[Delivery]:
-    if _kind(content[:_HEAD]) == ("mbox", False):
-        for delivery in _mbox(io.BytesIO(content), source, limits):
+    kind, packed = _kind(content[:_HEAD])
+    if kind == "mbox":
+        stream: BinaryIO = io.BytesIO(content)
+        for delivery in _mbox(cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if packed else stream, source, limits):
             yield delivery._replace(member=f"{name} {delivery.member}")
     else:
         yield Delivery(source, name, content)

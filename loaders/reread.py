@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loaders import Summary
 from loaders.batch import Stored, write
-from loaders.run import CONTAINER, Origin, Reader
+from loaders.directory import reopened
+from loaders.run import CONTAINER, Origin, Reader, file_name
 from tlsrpt.delivery import Document, Mail, Refused, unpack
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Defect, ReportError
@@ -46,7 +47,7 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
     """
     began = time.monotonic()
     now = datetime.now(UTC).replace(tzinfo=None)
-    total = Stored(0, 0, 0, 0, 0, 0)
+    total = Stored(0, 0, 0, 0, 0, 0, 0)
     interrupted = False
     steps = (
         (_REFUSED, _try_again),
@@ -69,11 +70,16 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
 def _try_again(reader: Reader, kept: _Kept) -> None:
     """Take in a refused delivery once more; what becomes of it replaces the refusal."""
     reader.batch.replaced.append(kept.delivery)
-    for opened in unpack(kept.content, kept.name or kept.origin.name):
-        # A part that was kept by itself has lost the mail around it; the store has not.
-        if kept.mail is not None and isinstance(opened, Document | Refused) and opened.mail is None:
-            opened = opened._replace(mail=kept.mail)  # noqa: PLW2901 - the same thing, completed
-        reader.take(opened, kept.origin)
+    for delivery in reopened(kept.content, kept.origin.source):
+        origin = kept.origin.inside(delivery.member)
+        if delivery.refused is not None:
+            reader.refuse(Refused(kept.name, delivery.content, kept.mail, delivery.refused), origin)
+            continue
+        for opened in unpack(delivery.content, kept.name or origin.name):
+            # A part that was kept by itself has lost the mail around it; the store has not.
+            if kept.mail is not None and isinstance(opened, Document | Refused) and opened.mail is None:
+                opened = opened._replace(mail=kept.mail)  # noqa: PLW2901 - the same thing, completed
+            reader.take(opened, origin)
 
 
 def _derive_anew(reader: Reader, kept: _Kept) -> None:
@@ -123,7 +129,7 @@ def _chunks(store: Store, which: str, until: int) -> Iterator[list[_Kept]]:
 
 def _kept(*row: Any) -> _Kept:  # noqa: ANN401 - a row of the question below
     delivery, source, name, vouched, content, *mail, report, trust, container = row
-    origin = Origin(source, source.rpartition(": ")[2].rpartition("/")[2], vouched)
+    origin = Origin(source, file_name(source.rpartition(": ")[2]), vouched)
     around = Mail(*mail) if any(mail) else None
     return _Kept(delivery, origin, name, content, around, report, trust, tuple(container or ()))
 

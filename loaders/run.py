@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from queue import Queue
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from loaders import Delivery, Done, File, Source, Status, Summary
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _BATCH_REPORTS = 5_000
 _BATCH_BYTES = 16 << 20
 _TELL_EVERY = 0.1  # seconds
+_REST = 0.2  # seconds without a batch after which others are let in
 
 CONTAINER = "container"  # the place of defects outside the document
 
@@ -40,19 +42,24 @@ class KnownFiles:
 
     def __call__(self, files: Sequence[File]) -> set[File]:
         """Return those of the files that need not be opened again."""
+        absolute = {os.path.abspath(file.path): file for file in files}  # noqa: PTH100 - pathlib takes thrice as long
         with self._store.reading() as connection:
             found = connection.execute(
                 """
                 SELECT path, size, mtime_ns, reports, vouched FROM files
                 WHERE path IN (SELECT unnest($paths::VARCHAR[]))
                 """,
-                {"paths": [file.path for file in files]},
+                {"paths": list(absolute)},
             ).fetchall()
-        # What the operator answers for from now on is read again, to be believed.
-        held = {File(*row[:3]): row[3] for row in found if row[4] or not self._vouch}
-        same = held.keys() & set(files)
-        self.reports += sum(held[file] for file in same)
-        self.changed |= {row[0] for row in found} - {file.path for file in same}
+        same: set[File] = set()
+        for path, size, mtime_ns, reports, vouched in found:
+            file = absolute[path]
+            # What the operator answers for from now on is read again, to be believed.
+            if (file.size, file.mtime_ns) == (size, mtime_ns) and (vouched or not self._vouch):
+                same.add(file)
+                self.reports += reports
+            else:
+                self.changed.add(file.path)
         return same
 
 
@@ -63,9 +70,18 @@ class Origin(NamedTuple):
     name: str  # file name, without folders
     vouched: bool  # the operator answers for it
 
+    def inside(self, member: str) -> Origin:
+        """Return the place of a member of this; of this itself, if the member is ""."""
+        return Origin(f"{self.source}: {member}", file_name(member), self.vouched) if member else self
+
     def label(self, name: str) -> str:
         """Return a name to show beside the source: none if the source ends in it."""
         return "" if name == self.name else name
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path."""
+    return path.rpartition("/")[2]
 
 
 class Reader:
@@ -210,10 +226,9 @@ class Run:
 
     def _take(self, delivery: Delivery) -> None:
         self._bytes += len(delivery.content)
-        source = f"{delivery.source}: {delivery.member}" if delivery.member else delivery.source
+        origin = Origin(delivery.source, file_name(delivery.source), self._vouch).inside(delivery.member)
         if delivery.source in self._changed:
-            self._reader.batch.again.add(source)
-        origin = Origin(source, (delivery.member or delivery.source).rpartition("/")[2], self._vouch)
+            self._reader.batch.again.add(origin.source)
         if delivery.refused is not None:
             self._reader.refuse(Refused("", delivery.content, None, delivery.refused), origin)
             return
@@ -223,7 +238,8 @@ class Run:
     def _done(self, file: File) -> None:
         reports = self._reader.reports - self._before_file
         self._before_file = self._reader.reports
-        self._reader.batch.files.append(ReadFile(*file, self._vouch, reports))
+        path = os.path.abspath(file.path)  # noqa: PTH100 - as above
+        self._reader.batch.files.append(ReadFile(path, file.size, file.mtime_ns, self._vouch, reports))
         self._files += 1
 
 
@@ -231,7 +247,7 @@ class _Writer:
     """Stores batches in a thread of its own, two of them waiting at most."""
 
     def __init__(self, store: Store, now: datetime) -> None:
-        self.stored = Stored(0, 0, 0, 0, 0, 0)
+        self.stored = Stored(0, 0, 0, 0, 0, 0, 0)
         self._store = store
         self._now = now
         self._queue: Queue[Batch | None] = Queue(maxsize=2)
@@ -256,19 +272,25 @@ class _Writer:
             self._queue.put(batch)
 
     def _work(self) -> None:
-        with self._store.staying():
-            self._store_batches()
+        with self._store.staying() as stay:
+            while True:
+                try:
+                    batch = self._queue.get(timeout=_REST)
+                except Empty:
+                    stay.leave_if_others_wait()
+                    continue
+                if batch is None:
+                    return
+                if self._error is None:  # else keep the queue moving until the reader hears of it
+                    self._write(batch)
 
-    def _store_batches(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            if self._error is not None:
-                continue  # keep the queue moving until the reader hears of it
-            try:
-                stored = write(self._store, batch, self._now)
-            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
-                self._error = error
-            else:
-                self.stored = Stored(*map(sum, zip(self.stored, stored, strict=True)))
+    def _write(self, batch: Batch) -> None:
+        try:
+            stored = write(self._store, batch, self._now)
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._error = error
+        else:
+            self.stored = Stored(*map(sum, zip(self.stored, stored, strict=True)))
 
 
 @contextmanager

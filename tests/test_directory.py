@@ -16,7 +16,7 @@ from hostile.archives import REPORT, Entry, tar_header, tar_of, zip_by_hand, zip
 from hostile.mails import HEADERS, report_mail
 
 from loaders import Delivery, Done, File, Source, SourceError
-from loaders.directory import Directory, measure
+from loaders.directory import Directory, measure, reopened
 from tlsrpt.limits import LIMITS
 
 SMALL = LIMITS._replace(message_size=20_000)
@@ -220,7 +220,7 @@ def test_a_file_that_cannot_be_opened_is_refused_and_not_done(tmp_path: Path) ->
 
 NOBODY = """
 import os, sys
-from loaders.directory import Directory
+from loaders.directory import Directory, reopened
 from loaders import Delivery
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -287,16 +287,33 @@ def test_zip64_sizes_are_read(tmp_path: Path) -> None:
     assert [one.content for one in deliveries(tmp_path / "a.zip")] == [REPORT, REPORT]
 
 
-def test_members_of_a_zip_that_cannot_be_read_are_refused_one_by_one(tmp_path: Path) -> None:
+def test_members_of_a_zip_that_cannot_be_read_are_named_and_the_archive_is_kept(tmp_path: Path) -> None:
     content = zip_by_hand(
-        Entry(b"a", flags=1), Entry(b"b", bytes(30_000)), Entry(b"c", checksum=1), Entry(b"d", method=99)
+        Entry(b"a", flags=1),
+        Entry(b"good", REPORT),
+        Entry(b"b", bytes(30_000)),
+        Entry(b"c", checksum=1),
+        Entry(b"d", method=99),
     )
-    assert refusals(write(tmp_path / "a.zip", content), SMALL) == [
-        ("a", "zip: encrypted entries are not supported"),
-        ("b", "zip: larger than 20000 bytes when unpacked"),
-        ("c", "zip: damaged entry: incorrect checksum"),
-        ("d", "zip: compression method 99 is not supported"),
-    ]
+    path = write(tmp_path / "a.zip", content)
+    good, bad, done = Directory([path], limits=SMALL).deliveries()
+    assert good == Delivery(str(path), "good", REPORT)
+    assert bad == Delivery(
+        str(path),
+        "",
+        content,
+        "zip: a: encrypted entries are not supported; b: larger than 20000 bytes when unpacked; "
+        "c: damaged entry: incorrect checksum; d: compression method 99 is not supported",
+    )
+    assert isinstance(done, Done)
+    assert list(reopened(content, str(path), SMALL)) == [good, bad]
+
+
+def test_an_archive_with_many_bad_members_names_some_and_counts_the_rest(tmp_path: Path) -> None:
+    content = zip_by_hand(*[Entry(str(number).encode(), flags=1) for number in range(30)])
+    [(_, reason)] = refusals(write(tmp_path / "a.zip", content))
+    assert reason.count("encrypted") == 10
+    assert reason.endswith("; and 20 more")
 
 
 @pytest.mark.parametrize(
@@ -311,7 +328,8 @@ def test_members_of_a_zip_that_cannot_be_read_are_refused_one_by_one(tmp_path: P
 def test_a_zip_that_cannot_be_trusted_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     path = write(tmp_path / "a.zip", content)
     first, done = Directory([path]).deliveries()
-    assert first == Delivery(str(path), "", b"", reason)
+    # Kept whole, unless it is too large to keep.
+    assert first == Delivery(str(path), "", content, reason)
     assert isinstance(done, Done)
 
 
@@ -333,7 +351,7 @@ def test_a_damaged_tar_is_refused_from_the_damage_on(tmp_path: Path, *, packed: 
     content = gzip.compress(content)[:3_000] if packed else content[:3_000]
     first, second = deliveries(write(tmp_path / "a.tar", content))
     assert (first.member, first.content) == ("a", REPORT)
-    assert (second.member, second.content, second.refused) == ("", b"", "tar: truncated")
+    assert (second.member, second.content, second.refused) == ("", content, "tar: truncated")
 
 
 def test_only_regular_members_of_a_tar_are_delivered_and_none_is_written(tmp_path: Path) -> None:
@@ -413,7 +431,13 @@ def test_a_cut_gzip_of_an_mbox_is_refused_from_there_on(tmp_path: Path) -> None:
 
 def test_an_mbox_in_an_archive_is_split_too(tmp_path: Path) -> None:
     content = mbox(report_mail(), report_mail())
-    for name, archive in (("a.zip", zip_of({"in/box": content})), ("a.tar", tar_of({"in/box": content}))):
+    packed = gzip.compress(content)
+    for name, archive in (
+        ("a.zip", zip_of({"in/box": content})),
+        ("a.tar", tar_of({"in/box": content})),
+        ("b.zip", zip_of({"in/box": packed})),
+        ("b.tar", tar_of({"in/box": packed})),
+    ):
         found = deliveries(write(tmp_path / name, archive))
         assert [(one.member, one.content) for one in found] == [
             ("in/box message 1", report_mail()),

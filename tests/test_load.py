@@ -7,6 +7,8 @@ import json
 import mailbox
 import os
 import random
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,13 +22,12 @@ from loaders import Status, Summary, known_files, load, reread
 from loaders import run as run_module
 from loaders.directory import Directory
 from queries import deliveries, domains, failures, reports
+from tlsrpt.archive import ArchiveError
 from tlsrpt.delivery import Refused
 from tlsrpt.parse import RefusedEntry, parse
 from tlsrpt.store import Store, StoreError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reports import Document
 
 
@@ -227,6 +228,29 @@ def test_rereading_what_is_still_bad_changes_nothing_but_the_time() -> None:
     assert [one[1:5] for one in deliveries.refused(store)] == before
 
 
+def test_rereading_an_archive_reads_all_its_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, found in enumerate(some(20)):
+            archive.writestr(f"{number}.json", json.dumps(found))
+    store = Store.memory()
+    with monkeypatch.context() as older:
+        older.setattr("tlsrpt.archive.read_entry", lambda *_: (_ for _ in ()).throw(ArchiveError("not supported")))
+        assert numbers(load_path(store, path)) == (0, 0, 1, 0)
+    summary = reread(store)
+    assert (summary.reports, summary.refused) == (20, 0)
+    assert ask(store, "SELECT count(*) FROM deliveries WHERE source LIKE '%a.zip: %.json'") == [(20,)]
+
+
+def test_rereading_twice_reads_the_same_and_gives_no_number_twice() -> None:
+    store = filled(document(policy(), "text", policy(failed=-1)), b'{"policies": 1, "date-range": 2}')  # type: ignore[arg-type]
+    for _ in range(3):
+        summary = reread(store)
+        assert (summary.reports, summary.anew, summary.refused) == (0, 1, 3)
+        assert ask(store, "SELECT count(*), count(DISTINCT delivery) FROM deliveries") == [(4, 4)]
+        assert ask(store, "SELECT count(*) FROM reports") == [(1,)]
+
+
 def test_rereading_a_part_keeps_the_mail_around_it() -> None:
     broken = mail(gzip.compress(b'{"policies": [], "date-range": 7}'), TLS_Report_Submitter="header.example")
     store = filled(broken)
@@ -255,7 +279,7 @@ def test_rereading_everything_changes_nothing_where_nothing_changed() -> None:
     )
     before = [ask(store, look) for look in looks]
     summary = reread(store, everything=True)
-    assert summary.reports == 3
+    assert (summary.reports, summary.anew) == (0, 3)
     for look, was in zip(looks, before, strict=True):
         assert ask(store, look) == was
 
@@ -274,7 +298,8 @@ def test_rereading_reads_the_good_rows_of_a_report_whose_bad_ones_became_readabl
         put(store, found)
     assert len(domains.overview(store)) == 1
     assert len(deliveries.refused(store)) == 1
-    reread(store)
+    summary = reread(store)
+    assert (summary.reports, summary.anew, summary.refused) == (0, 1, 0)
     assert len(domains.overview(store)) == 2
     assert deliveries.refused(store) == []
     assert domains.totals(store).reports == 1
@@ -299,6 +324,28 @@ def test_known_files_are_not_opened_again(tmp_path: Path) -> None:
     third = load_path(store, folder)
     assert numbers(third) == (1, 19, 0, 0)
     assert third.files == 1
+
+
+def test_a_file_is_known_by_whatever_name_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(document()))
+    store = Store.memory()
+    assert load_path(store, tmp_path / "a.json").files == 1
+    monkeypatch.chdir(tmp_path)
+    assert load_path(store, Path("a.json")).files == load_path(store, Path()).files == 0
+
+
+def test_many_files_are_asked_about_while_others_are_being_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_BATCH_REPORTS", 50)
+    monkeypatch.setattr("loaders.directory._BATCH", 20)
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for number, found in enumerate(some(300)):
+        (folder / f"{number:03}.json").write_text(json.dumps(found))
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    assert load_path(store, folder).reports == 300
+    assert numbers(load_path(store, folder)) == (0, 300, 0, 0)
 
 
 def test_an_mbox_that_grows_leaves_no_second_row_for_its_older_messages(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ class Store:
         self._memory = duckdb.connect(":memory:", config=dict(_LOCKED_DOWN)) if path is None else None
         self._writers = threading.Lock()  # in memory: one writer at a time, as with a file
         self._here = threading.local()
+        self._stay: _Stay | None = None
         self._views_made = False
 
     @classmethod
@@ -115,10 +116,7 @@ class Store:
             yield shared
             return
         with ExitStack() as stack:
-            if self._memory is not None:
-                connection = self._memory.cursor()
-            else:
-                connection, _ = stack.enter_context(self._opened(write=False))
+            connection = stack.enter_context(self._looking())
             self._here.connection = connection
             try:
                 yield connection
@@ -126,7 +124,23 @@ class Store:
                 raise StoreError(_first_line(error)) from error
             finally:
                 self._here.connection = None
-                connection.close()
+
+    @contextmanager
+    def _looking(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a cursor of what is open already, in memory or for a stay, else a connection to the file."""
+        if self._memory is not None:
+            with self._memory.cursor() as cursor:
+                yield cursor
+            return
+        if (stay := self._stay) is not None and (borrowed := stay.borrow()) is not None:
+            try:
+                with borrowed:
+                    yield borrowed
+            finally:
+                stay.give_back()
+            return
+        with self._opened(write=False) as (connection, _):
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -134,7 +148,7 @@ class Store:
 
         Raises StoreError if the store cannot be written.
         """
-        stay: _Stay | None = getattr(self._here, "stay", None)
+        stay = self._stay if self._stay is not None and self._stay.thread == threading.get_ident() else None
         with ExitStack() as stack:
             if self._memory is not None:
                 stack.enter_context(self._writers)
@@ -163,17 +177,18 @@ class Store:
                 stay.leave_if_others_wait()
 
     @contextmanager
-    def staying(self) -> Iterator[None]:
+    def staying(self) -> Iterator[_Stay]:
         """Keep the file open between the transactions of this thread, as long as nobody else waits for it.
 
-        Closing writes everything into its final place, which is dear for each batch of a long load.
+        Closing writes everything into its final place, which is dear for each batch of a long load. Other
+        threads of this process read through what is open. One thread stays at a time.
         """
-        stay = _Stay(self)
-        self._here.stay = stay
+        assert self._stay is None
+        self._stay = stay = _Stay(self)
         try:
-            yield
+            yield stay
         finally:
-            self._here.stay = None
+            self._stay = None
             stay.leave()
 
     @contextmanager
@@ -327,15 +342,34 @@ class _Stay:
     """A store kept open by one thread between its transactions."""
 
     def __init__(self, store: Store) -> None:
+        self.thread = threading.get_ident()
         self._store = store
         self._open = ExitStack()
         self._held: tuple[duckdb.DuckDBPyConnection, Gate] | None = None
+        self._borrowed = 0
+        self._changed = threading.Condition()
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return the open connection, opened if need be."""
         if self._held is None:
-            self._held = self._open.enter_context(self._store._opened(write=True))  # noqa: SLF001 - its other half
+            held = self._open.enter_context(self._store._opened(write=True))  # noqa: SLF001 - its other half
+            with self._changed:
+                self._held = held
         return self._held[0]
+
+    def borrow(self) -> duckdb.DuckDBPyConnection | None:
+        """Return a cursor for another thread to read with, if the store is open."""
+        with self._changed:
+            if self._held is None:
+                return None
+            self._borrowed += 1
+            return self._held[0].cursor()
+
+    def give_back(self) -> None:
+        """Say that a borrowed cursor has been closed."""
+        with self._changed:
+            self._borrowed -= 1
+            self._changed.notify_all()
 
     def leave_if_others_wait(self) -> None:
         """Close the store if somebody waits for it."""
@@ -343,8 +377,10 @@ class _Stay:
             self.leave()
 
     def leave(self) -> None:
-        """Close the store."""
-        self._held = None
+        """Close the store, once nobody reads through it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._borrowed)
+            self._held = None
         self._open.close()
 
 

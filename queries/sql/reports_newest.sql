@@ -11,7 +11,7 @@ WITH wanted AS (
   AND ($policy_type IS NULL OR policy_type = $policy_type)
         AND (NOT $failing OR total_failure_session_count > 0 OR would_block > 0)))
     AND (($result_type IS NULL AND $cause IS NULL AND $mx IS NULL) OR report IN (
-      SELECT report FROM failures WHERE TRUE
+      SELECT report FROM counted_failures WHERE TRUE
   AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
   AND ($organization IS NULL OR organization = $organization)
