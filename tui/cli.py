@@ -139,12 +139,12 @@ def program(ctx: click.Context, database: Path | None, as_of: date | None) -> in
 @_common
 def browse(paths: tuple[str, ...], database: Path | None, as_of: date | None) -> int:
     """Browse the store or, with paths, just those."""
-    from tui import running  # noqa: PLC0415 - duckdb is not imported for --help
+    from tui import browsing  # noqa: PLC0415 - not needed for --help
 
     for path in paths:
         if path != "-" and not os.path.lexists(path):
             raise click.UsageError(f"no such file, and no command: {path}")
-    return running.browse(_store(database), paths, as_of)
+    return browsing.browse(_store(database), paths, as_of)
 
 
 @program.command()

@@ -20,7 +20,6 @@ from loaders.directory import Directory
 from queries import Scope, domains, failures
 from tlsrpt.store import Store, StoreError
 from tui import answers, plain
-from tui.evidence import Evidence
 from tui.progress import Progress, interruptible, summed_up
 from tui.text import safe
 from tui.words import BLOCKING, count, place
@@ -111,36 +110,7 @@ def answer(
 
 
 @_one_line
-def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
-    """Show the screens, or the overview as text where there is no terminal; return the exit status."""
-    if not _interactive(paths):
-        return _overview(database, paths, as_of)
-    if "-" in paths:
-        _keys_from_terminal()
-    from tui.app import Workbench  # noqa: PLC0415 - textual is not imported for commands
-
-    app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ)
-    app.run()
-    return app.return_code or 0
-
-
-def _interactive(paths: Sequence[str]) -> bool:
-    """Return whether there is a terminal to draw on and to take keys from. Textual draws on stderr."""
-    if os.environ.get("TERM", "dumb") in {"", "dumb"} or not (sys.stdout.isatty() and sys.stderr.isatty()):
-        return False
-    return sys.stdin.isatty() or "-" in paths
-
-
-def _keys_from_terminal() -> None:
-    """Keep standard input for reading reports, and take keys from the terminal itself."""
-    reports = os.dup(0)
-    sys.stdin = os.fdopen(reports, encoding="utf-8")
-    terminal = os.open("/dev/tty", os.O_RDWR)
-    os.dup2(terminal, 0)
-    os.close(terminal)
-
-
-def _overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
+def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
     """Write how the domains stand, the totals, and what to run next."""
     store = _asked(database, paths)
     if store is None:

@@ -169,8 +169,8 @@ class Asking(Screen[None]):
         room = self.size.width
         if not self.is_mounted or room < 1:
             return
-        self.query_one(".head", Static).update(self._head(room))
-        self.query_one(".foot", Static).update(self._foot(room))
+        self.query_one(".head", Static).update(self._head(room), layout=False)
+        self.query_one(".foot", Static).update(self._foot(room), layout=False)
 
     def _head(self, room: int) -> Content:
         pieces: list[str | tuple[str, str]] = [" "]

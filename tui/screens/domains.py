@@ -22,7 +22,6 @@ from tui.words import (
     month_day,
     percent,
     place,
-    span,
     strip,
 )
 
@@ -119,7 +118,7 @@ class DomainsScreen(Listing):
         first = content(
             (idn(domain.policy_domain), "bold"),
             f"  {policy}   {count(domain.reports, 'report')}, {count(domain.organizations, 'organization')},"
-            f" {span(domain.first_day, domain.last_day)}",
+            f" last {domain.last_day}",
         )
         second: list[str | tuple[str, str]] = []
         if domain.mode == "enforce" and domain.would_block:

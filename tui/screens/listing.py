@@ -98,11 +98,13 @@ class Listing(Asking):
             parts.append(f"sorted by {table.columns[table.order_by].heading}, {way}")
         if table.lines:
             parts.append(self.note())
-        self.query_one(".status", Static).update(content("   ".join(part for part in parts if part)))
+        words = content("   ".join(part for part in parts if part))
+        self.query_one(".status", Static).update(words, layout=False)
 
     @on(Table.Moved)
     def _moved(self, event: Table.Moved) -> None:
-        self.query_one(".detail", Static).update(content() if event.row is None else self.detail(event.row))
+        more = content() if event.row is None else self.detail(event.row)
+        self.query_one(".detail", Static).update(more, layout=False)
         self.status()
 
     @on(Table.Changed)

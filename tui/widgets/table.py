@@ -70,7 +70,7 @@ class Table(ScrollView, can_focus=True):
         "table--dim",
     }
 
-    cursor = reactive(0)
+    cursor = reactive(0, repaint=False)
     """Place of the highlighted row among those shown."""
 
     class Opened(Message):
@@ -210,10 +210,11 @@ class Table(ScrollView, can_focus=True):
 
     # Moving
 
-    def watch_cursor(self) -> None:
-        """Keep the cursor in sight."""
+    def watch_cursor(self, before: int, after: int) -> None:
+        """Keep the cursor in sight; draw only the lines it left and reached."""
         self._follow()
-        self.refresh()
+        for place in (before, after):
+            self.refresh(Region(0, place + 1 - self.scroll_offset.y, self.size.width, 1))
         self._tell()
 
     def _follow(self) -> None:

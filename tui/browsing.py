@@ -1,0 +1,44 @@
+"""Start the screens where there is a terminal for them, or write the overview where there is none."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from pathlib import Path
+
+
+def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
+    """Show the screens, or the overview as text where there is no terminal; return the exit status."""
+    if not _interactive(paths):
+        from tui import running  # noqa: PLC0415 - duckdb is not imported before the first frame
+
+        return running.overview(database, paths, as_of)
+    if "-" in paths:
+        _keys_from_terminal()
+    from tui.app import Workbench  # noqa: PLC0415 - textual is not imported for text
+    from tui.evidence import Evidence  # noqa: PLC0415 - likewise
+
+    app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ)
+    app.run()
+    return app.return_code or 0
+
+
+def _interactive(paths: Sequence[str]) -> bool:
+    """Return whether there is a terminal to draw on and to take keys from. Textual draws on stderr."""
+    if os.environ.get("TERM", "dumb") in {"", "dumb"} or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return False
+    return sys.stdin.isatty() or "-" in paths
+
+
+def _keys_from_terminal() -> None:
+    """Keep standard input for reading reports, and take keys from the terminal itself."""
+    reports = os.dup(0)
+    sys.stdin = os.fdopen(reports, encoding="utf-8")
+    terminal = os.open("/dev/tty", os.O_RDWR)
+    os.dup2(terminal, 0)
+    os.close(terminal)
