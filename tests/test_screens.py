@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ from screen import agree, lines, press, settled, text, until
 from stories import POISONS, TODAY, crowded, failure, poisoned_files, report, small, stored, sts, write
 from textual.widgets import Input
 
+import loaders
+from loaders.directory import Directory
+from tlsrpt.store import Store
 from tui import keys
 from tui.app import Workbench
 from tui.evidence import Evidence
@@ -235,6 +240,28 @@ async def test_the_window_goes_round_and_says_so(stores: dict[str, Path]) -> Non
             "7 days to 2026-11-20",
             "14 days to 2026-11-20",
         ]
+
+
+async def test_a_store_without_recent_reports_is_shown_whole(stores: dict[str, Path]) -> None:
+    app = Workbench(Evidence(stores["small"], as_of=TODAY + timedelta(days=400)))
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        assert "all days to 2027-12-25" in lines(app)[0]
+        assert "certificate-expired at mx2.example.org" in text(app)
+
+
+async def test_mail_that_nobody_checked_is_counted_on_the_first_screen(tmp_path: Path) -> None:
+    mail = (
+        b"From: reports@example.com\nSubject: Report Domain: example.org\nMIME-Version: 1.0\n"
+        b"Content-Type: application/tlsrpt+json\n\n"
+    )
+    (tmp_path / "one.eml").write_bytes(mail + json.dumps(small()[0]).encode())
+    database = tmp_path / "s.duckdb"
+    loaders.load(Directory([tmp_path / "one.eml"]), Store.open(database, create=True))
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "1 of 1 report came in mail nobody checked: tlsrpt load --vouch answers" in text(app)
 
 
 async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, Path]) -> None:

@@ -22,7 +22,7 @@ from tlsrpt.store import Store, StoreError
 from tui import answers, plain
 from tui.progress import Progress, interruptible, summed_up
 from tui.text import safe
-from tui.words import BLOCKING, count, place
+from tui.words import BLOCKING, count, place, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,6 +132,8 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
             f"{totals.would_block:,} of {count(sessions, 'sts session')} would block in enforce;"
             f" first {safe(worst.cause)} at {safe(place(worst.mx_key))} ({safe(worst.policy_domain)})"
         )
+    if totals.unchecked:
+        click.echo(unchecked(totals))
     source = "".join(f" --from {safe(path)}" for path in paths)
     click.echo(f"next: tlsrpt failures{source}", err=True)
     return 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from queries.domains import Totals
+
 STRIP = 14  # days
 STRIP_LEGEND = "14 days: blank no report  . no failure  : failed  # would block"
 
@@ -93,6 +95,14 @@ def came_from(source: str, name: str) -> str:
     ('a.zip b.json', '/r/b.json')
     """
     return source if not name or source.endswith(name) else f"{source} {name}"
+
+
+def unchecked(totals: Totals) -> str:
+    """Return how many reports came in mail that anyone may have sent, and what to do about it."""
+    return (
+        f"{totals.unchecked:,} of {count(totals.reports, 'report')} came in mail nobody checked:"
+        " tlsrpt load --vouch answers"
+    )
 
 
 def strip(days: Iterable[tuple[date, int, int]], end: date) -> str:

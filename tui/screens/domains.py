@@ -23,6 +23,7 @@ from tui.words import (
     percent,
     place,
     strip,
+    unchecked,
 )
 
 if TYPE_CHECKING:
@@ -149,10 +150,17 @@ class DomainsScreen(Listing):
 
 
 def headline(board: Board) -> Content:
-    """Return what would be blocked and where, or that nothing would."""
-    totals = board.totals
-    if not totals.reports:
+    """Return what would be blocked and where, and how far the reports can be believed."""
+    if not board.totals.reports:
         return content()
+    said = [_would_block(board)]
+    if board.totals.unchecked:
+        said.append(content(unchecked(board.totals)))
+    return stacked(*said)
+
+
+def _would_block(board: Board) -> Content:
+    totals = board.totals
     blocking = [series for series in board.series if series.impact in BLOCKING]
     other = len(board.series) - len(blocking)
     evaluated = totals.sts_successful + totals.sts_failed
