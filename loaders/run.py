@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tlsrpt.store import Store
 
 # Enough reports for columns to pay, few enough for memory and for others who wait for the store.
-_BATCH_REPORTS = 5_000
+_BATCH_REPORTS = 2_000
 _BATCH_BYTES = 16 << 20
 _TELL_EVERY = 0.1  # seconds
 _REST = 0.2  # seconds without a batch after which others are let in
@@ -244,13 +244,13 @@ class Run:
 
 
 class _Writer:
-    """Stores batches in a thread of its own, two of them waiting at most."""
+    """Stores batches in a thread of its own, one of them waiting at most."""
 
     def __init__(self, store: Store, now: datetime) -> None:
         self.stored = Stored(0, 0, 0, 0, 0, 0, 0)
         self._store = store
         self._now = now
-        self._queue: Queue[Batch | None] = Queue(maxsize=2)
+        self._queue: Queue[Batch | None] = Queue(maxsize=1)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="tlsrpt writer", daemon=True)
 

@@ -489,10 +489,11 @@ def excluded(report: Report, received: datetime | None, now: datetime) -> str | 
 
     `received` is when its mail came, None for a bare file; both times are UTC without tzinfo.
     """
-    if report.start_datetime > (received or now) + timedelta(hours=1):
+    start = report.start_datetime
+    if start > (received or now) and start > (received or now) + timedelta(hours=1):
         return "its period begins after it was received"
-    if received is not None and received - report.start_datetime > timedelta(days=90):
+    if received is not None and received - start > timedelta(days=90):
         return "its period began more than 90 days before it was received"
-    if report.end_datetime - report.start_datetime > timedelta(days=8):
+    if report.first_day != report.last_day and report.end_datetime - start > timedelta(days=8):
         return "it covers more than 8 days"
     return None
