@@ -120,9 +120,7 @@ WORDS = ("harbour", "maple", "quartz", "lantern", "orchard", "pepper", "saddle",
 def _senders() -> tuple[Sender, ...]:
     large = (
         Sender("google", "Google Inc.", "smtp-tls-reporting@google.com", "google.com", "209.85"),
-        Sender(
-            "microsoft", "Microsoft Corporation", "tlsrpt-noreply@microsoft.com", "microsoft.com", "40.92"
-        ),
+        Sender("microsoft", "Microsoft Corporation", "tlsrpt-noreply@microsoft.com", "microsoft.com", "40.92"),
         Sender("mailru", "Mail.ru", "tls_support@corp.mail.ru", "mail.ru", "94.100"),
     )
     small = []
@@ -235,18 +233,12 @@ def _facts(seed: int, number: int) -> Facts:
 
 # Each id holds the number of the report, so that no two reports share an identity by chance.
 REPORT_IDS: dict[str, Callable[[Facts], str]] = {
-    "google": lambda facts: (
-        f"{facts.start:%Y-%m-%dT%H:%M:%SZ}_{facts.recipient.policy_domain}_{facts.number}"
-    ),
+    "google": lambda facts: f"{facts.start:%Y-%m-%dT%H:%M:%SZ}_{facts.recipient.policy_domain}_{facts.number}",
     "microsoft": lambda facts: f"{134_000_000_000_000_000 + facts.number}+{facts.recipient.policy_domain}",
     "mailru": lambda facts: f"{_uuid(facts.number)}@mail.ru",
-    "postfix": lambda facts: (
-        f"{facts.start:%Y-%m-%dT%H:%M:%SZ}_idx{facts.number}_{facts.recipient.policy_domain}"
-    ),
+    "postfix": lambda facts: f"{facts.start:%Y-%m-%dT%H:%M:%SZ}_idx{facts.number}_{facts.recipient.policy_domain}",
     "stalwart": lambda facts: f"{facts.start.timestamp():.0f}_{facts.number}",
-    "mox": lambda facts: (
-        f"{facts.start:%Y%m%d}.{facts.number}.{facts.recipient.policy_domain}@{facts.sender.domain}"
-    ),
+    "mox": lambda facts: f"{facts.start:%Y%m%d}.{facts.number}.{facts.recipient.policy_domain}@{facts.sender.domain}",
     "halon": lambda facts: f"{facts.number:012x}",
 }
 
@@ -334,9 +326,7 @@ def _truth(policies: list[dict[str, Any]]) -> Truth:
         policies=len(policies),
         failure_details=len(rows),
         failed_session_count=sum(row["failed-session-count"] for row in rows),
-        total_successful_session_count=sum(
-            summary["total-successful-session-count"] for summary in summaries
-        ),
+        total_successful_session_count=sum(summary["total-successful-session-count"] for summary in summaries),
         total_failure_session_count=sum(summary["total-failure-session-count"] for summary in summaries),
     )
 
@@ -541,10 +531,7 @@ def write(workload: Workload, count: int, form: str, out: Path) -> dict[str, Any
         "reports": len(good),
         "duplicates": count - refused - len(good),
         "refused": refused,
-        **{
-            name: sum(column)
-            for name, column in zip(Truth._fields, zip(*good.values(), strict=True), strict=True)
-        },
+        **{name: sum(column) for name, column in zip(Truth._fields, zip(*good.values(), strict=True), strict=True)},
     }
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest

@@ -221,9 +221,7 @@ def _duckdb() -> Candidate:
 
 
 def _floor() -> Candidate:
-    return Candidate(
-        "bare python", lambda _data, _scratch: [sys.executable, "-c", ""], lambda *_nothing: None
-    )
+    return Candidate("bare python", lambda _data, _scratch: [sys.executable, "-c", ""], lambda *_nothing: None)
 
 
 def _rounds(data: Data, candidates: Sequence[Candidate], rounds: int) -> dict[str, list[Usage]]:

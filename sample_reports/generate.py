@@ -55,16 +55,12 @@ REPORTERS = {
     ),
     "mailru": Reporter("Mail.ru", "tls_support@corp.mail.ru", "mail.ru", "192.0.2.", "mailru"),
     "nordpost": Reporter("mx.nordpost.example", None, "mx.nordpost.example", "203.0.113.", "stalwart"),
-    "osier": Reporter(
-        "mail.osier.example", "postmaster@osier.example", "osier.example", "203.0.113.", "stalwart"
-    ),
+    "osier": Reporter("mail.osier.example", "postmaster@osier.example", "osier.example", "203.0.113.", "stalwart"),
     # Two sites with one program: for one day and domain they choose the same report-id.
     "haldor": Reporter(
         "Haldor Freight", "tlsrpt@haldor-freight.example", "haldor-freight.example", "203.0.113.", "postfix"
     ),
-    "pinecrest": Reporter(
-        "Pinecrest School", "tlsrpt@pinecrest.example", "pinecrest.example", "203.0.113.", "postfix"
-    ),
+    "pinecrest": Reporter("Pinecrest School", "tlsrpt@pinecrest.example", "pinecrest.example", "203.0.113.", "postfix"),
     "larkspur": Reporter(
         "mail.larkspur.example",
         "postmaster@mail.larkspur.example",
@@ -674,9 +670,7 @@ def google_mail(post: Post) -> str:
     """Return a mail of Google: another spelling of the id in the Subject."""
     boundary = post.token("boundary")
     header = (
-        envelope(
-            post, f"3{post.token('sender')}@smtp-tls-reporting.bounces.google.com", "mail-out1.google.com"
-        )
+        envelope(post, f"3{post.token('sender')}@smtp-tls-reporting.bounces.google.com", "mail-out1.google.com")
         + f"MIME-Version: 1.0\nDate: {format_datetime(post.sheet.sent - timedelta(seconds=2))}\n"
         f"Message-ID: <{post.token('id')}@google.com>\n"
         f"TLS-Report-Domain: {post.domain}\nTLS-Report-Submitter: google.com\n"
@@ -944,9 +938,7 @@ def revised(sheet: Sheet) -> Sheet:
 def mbox(mails: Iterable[tuple[datetime, str]]) -> bytes:
     """Return one file with all mails, oldest first."""
     ordered = sorted(mails)
-    return "".join(
-        f"From MAILER-DAEMON {sent:%a %b %d %H:%M:%S %Y}\n{mail}\n" for sent, mail in ordered
-    ).encode()
+    return "".join(f"From MAILER-DAEMON {sent:%a %b %d %H:%M:%S %Y}\n{mail}\n" for sent, mail in ordered).encode()
 
 
 def mailbox() -> dict[str, bytes]:
@@ -1082,9 +1074,7 @@ def odd_fields() -> dict[str, Json]:
             policy_string=["max_age:86400", "mode: testing ", f"mx: mx1.{ODD} ", "nmx: none", "version:STSv1"]
         ),
         "policy-domain-upper-case": odd_entry(policy_domain="Oddities.EXAMPLE."),
-        "tlsa-json-in-json": odd_entry(
-            policy_type="tlsa", policy_string=[json.dumps(tlsa_records(ODD))], mx_host=None
-        ),
+        "tlsa-json-in-json": odd_entry(policy_type="tlsa", policy_string=[json.dumps(tlsa_records(ODD))], mx_host=None),
         "unknown-policy-type": odd_entry(policy_type="carrier-pigeon", policy_string=None, mx_host=None),
         "unknown-result-type": odd_entry(3, 1, odd_row(result_type="tls-version-invalid")),
         "result-type-upper-case": odd_entry(3, 1, odd_row(result_type="VALIDATION_FAILURE")),
@@ -1095,19 +1085,14 @@ def odd_fields() -> dict[str, Json]:
         "counts-are-strings": strings,
         "failures-without-details": odd_entry(3, 1),
         "failure-details-is-null": nothing_failed,
-        "rows-that-are-not-objects": odd_entry(3, 1, odd_row())
-        | {"failure-details": [odd_row(), "row", None]},
+        "rows-that-are-not-objects": odd_entry(3, 1, odd_row()) | {"failure-details": [odd_row(), "row", None]},
         "empty-strings": odd_entry(
             3, 1, odd_row(sending_mta_ip="", receiving_mx_helo="", additional_information=""), mx_host=""
         ),
-        "odd-addresses": odd_entry(
-            3, 1, odd_row(sending_mta_ip="2001:0db8:abcd:0012::1", receiving_ip="x.x.x.x")
-        ),
+        "odd-addresses": odd_entry(3, 1, odd_row(sending_mta_ip="2001:0db8:abcd:0012::1", receiving_ip="x.x.x.x")),
         "policies-is-an-object": odd("policies-is-an-object", policies=odd_entry()),
         "one-bad-entry": odd("one-bad-entry", odd_entry(2, -1), "policy", odd_entry()),
-        "null-everything": odd(
-            "null-everything", nulls, organization_name=None, contact_info=None, report_id=None
-        ),
+        "null-everything": odd("null-everything", nulls, organization_name=None, contact_info=None, report_id=None),
         "no-names": {
             key: value
             for key, value in odd("no-names").items()
@@ -1176,9 +1161,7 @@ def odd_bytes() -> dict[str, bytes]:
         ),
         "utf-8-bom.json": b"\xef\xbb\xbf" + plain("utf-8-bom"),
         "utf-16.json": b"\xff\xfe" + plain("utf-16").decode().encode("utf-16-le"),
-        "cp1252.json": pretty(odd("cp1252", organization_name="Café Curious\u2026 Zürich"))
-        .decode()
-        .encode("cp1252"),
+        "cp1252.json": pretty(odd("cp1252", organization_name="Café Curious\u2026 Zürich")).decode().encode("cp1252"),
         "crlf-and-tabs.json": json.dumps(odd("crlf-and-tabs"), indent="\t").replace("\n", "\r\n").encode(),
         "array-of-reports.json": pretty([odd("array-1"), odd("array-2")]),
         "two-documents.json": plain("two-documents-1") + plain("two-documents-2"),
@@ -1251,9 +1234,7 @@ def odd_mails() -> dict[str, str]:
         ),
         [
             ("Content-Type: text/plain", "Sample text.\n"),
-            odd_attachment(
-                zipped([(f"{dmarc_name}.xml", DMARC.encode())]), "application/zip", f"{dmarc_name}.zip"
-            ),
+            odd_attachment(zipped([(f"{dmarc_name}.xml", DMARC.encode())]), "application/zip", f"{dmarc_name}.zip"),
         ],
         "=dmarc=",
     )
@@ -1280,15 +1261,11 @@ def odd_mails() -> dict[str, str]:
             "zip-labelled-gzip",
             odd_attachment(zipped([("report.json", pretty(odd("zip-labelled-gzip")))]), "application/gzip"),
         ),
-        "json-labelled-gzip": odd_mail(
-            "json-labelled-gzip", odd_attachment(pretty(odd("json-labelled-gzip")))
-        ),
+        "json-labelled-gzip": odd_mail("json-labelled-gzip", odd_attachment(pretty(odd("json-labelled-gzip")))),
         "the-mail-is-the-report": odd_header("the-mail-is-the-report", "application/tlsrpt+gzip")
         + "\nContent-Transfer-Encoding: base64\n\n"
         + base64_lines(packed("the-mail-is-the-report")),
-        "json-as-text": odd_header("json-as-text", "text/plain")
-        + "\n\n"
-        + pretty(odd("json-as-text")).decode(),
+        "json-as-text": odd_header("json-as-text", "text/plain") + "\n\n" + pretty(odd("json-as-text")).decode(),
         "misspelt-content-type": odd_mail(
             "misspelt-content-type", odd_attachment(packed("misspelt-content-type"))
         ).replace("Content-Type: application/", "ContentType: application/"),
@@ -1296,9 +1273,7 @@ def odd_mails() -> dict[str, str]:
         "base64-without-padding": odd_mail(
             "base64-without-padding", (odd_attachment(b"")[0], unpadded.rstrip("=\n") + "\n")
         ),
-        "base64-twice": odd_mail(
-            "base64-twice", odd_attachment(base64_lines(packed("base64-twice")).encode())
-        ),
+        "base64-twice": odd_mail("base64-twice", odd_attachment(base64_lines(packed("base64-twice")).encode())),
         "no-message-id": "".join(line for line in nameless if not line.startswith(dates_and_ids)),
         "invalid-date": odd_mail("invalid-date", odd_attachment(packed("invalid-date"))).replace(
             "\nDate: ", "\nDate: Some day, "
@@ -1426,11 +1401,7 @@ def main() -> None:
     out = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else HERE
     files = samples()
     write(files, out)
-    print(
-        textwrap.fill(
-            f"{len(files)} files, {sum(map(len, files.values())):,} bytes, as of {AS_OF}, in {out}", 110
-        )
-    )
+    print(textwrap.fill(f"{len(files)} files, {sum(map(len, files.values())):,} bytes, as of {AS_OF}, in {out}", 110))
 
 
 if __name__ == "__main__":

@@ -44,9 +44,7 @@ def recounted(documents: list[bytes]) -> dict[str, int]:
         "total_successful_session_count": sum(
             policy["summary"]["total-successful-session-count"] for policy in policies
         ),
-        "total_failure_session_count": sum(
-            policy["summary"]["total-failure-session-count"] for policy in policies
-        ),
+        "total_failure_session_count": sum(policy["summary"]["total-failure-session-count"] for policy in policies),
     }
 
 

@@ -26,7 +26,7 @@ def table(*names: str, columns: Sequence[str] = FIELDS) -> Table:
             "failed_session_count": 1234,
             "failure_rate": 0.00001,
             "last_day": date(2026, 11, 20),
-            "loaded_at": datetime(2026, 11, 20, 6, 30, 5),  # noqa: DTZ001 - UTC without tzinfo, as in the store
+            "loaded_at": datetime(2026, 11, 20, 6, 30, 5),
             "superseded": False,
         }
         for name in names

@@ -55,17 +55,13 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_the_date_of_the_samples_is_the_day_after_their_last_report() -> None:
     as_of = date.fromisoformat((SAMPLES / "as-of.txt").read_text().rstrip("\n"))
-    begins = [
-        int(name.split("!")[2]) // 86400 for name in contents(SAMPLES) if re.match(r"\d{4}-\d\d/.*!.*!", name)
-    ]
+    begins = [int(name.split("!")[2]) // 86400 for name in contents(SAMPLES) if re.match(r"\d{4}-\d\d/.*!.*!", name)]
     assert as_of == date(1970, 1, 1) + timedelta(days=max(begins) + 1)
 
 
 @pytest.mark.parametrize("domain", STORIES)
 def test_each_story_runs_through_the_mails_and_stands_in_the_readme(domain: str) -> None:
-    mails = b"".join(
-        content for name, content in contents(SAMPLES).items() if not name.startswith("oddities")
-    )
+    mails = b"".join(content for name, content in contents(SAMPLES).items() if not name.startswith("oddities"))
     assert f"\nTLS-Report-Domain: {domain}\n".encode() in mails.replace(b"\r\n", b"\n")
     assert f"!{domain}!".encode() in contents(SAMPLES)["archive.zip"]
     assert f"| `{domain}` |" in (SAMPLES / "README.md").read_text()
