@@ -25,13 +25,17 @@ class Program:
         environment: Mapping[str, str] | None = None,
         size: tuple[int, int] = (80, 24),
         stdin: Path | None = None,
+        *,
+        deaf: bool = False,
     ) -> None:
         self.output = b""
         self.status: int | None = None
         child = {**os.environ, "COLORTERM": "truecolor", **(environment or {})}
         columns, rows = size
         code = f"""
-import fcntl, os, struct, sys, termios
+import fcntl, os, signal, struct, sys, termios
+if {deaf}:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
 fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", {rows}, {columns}, 0, 0))
 if {stdin is not None}:
     os.dup2(os.open({str(stdin)!r}, os.O_RDONLY), 0)
@@ -79,6 +83,17 @@ main()
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def hang_up(self) -> int:
+        """Take the terminal away and return the exit status."""
+        os.close(self.terminal)
+        self.terminal = os.open(os.devnull, os.O_RDONLY)
+        until = time.monotonic() + DEADLINE
+        while not (found := os.waitpid(self.pid, os.WNOHANG))[0]:
+            assert time.monotonic() < until, "it goes on without a terminal"
+            time.sleep(0.02)
+        self.status = os.waitstatus_to_exitcode(found[1])
+        return self.status
 
     def ended(self) -> int:
         """Read to the end and return the exit status."""

@@ -15,7 +15,7 @@ from hostile import archives
 from hostile.archives import REPORT, Entry, tar_header, tar_of, zip_by_hand, zip_of
 from hostile.mails import HEADERS, report_mail
 
-from loaders import Delivery, Done, File, Source, SourceError
+from loaders import Delivery, Done, File, Source, SourceError, directory
 from loaders.directory import Directory, measure, reopened
 from tlsrpt.limits import LIMITS
 
@@ -118,7 +118,8 @@ def test_directories_may_lie_deeper_than_the_stack(tmp_path: Path) -> None:
         sys.setrecursionlimit(before)
 
 
-def test_files_are_found_only_as_they_are_asked_for(tmp_path: Path) -> None:
+def test_files_are_found_only_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "_BATCH", 1_000)
     for number in range(1_000):
         write(tmp_path / "a" / str(number), b"{}")
     late = write(tmp_path / "b" / "late", b"{}")
@@ -137,7 +138,8 @@ def test_measure_counts_files_and_bytes_without_reading(tmp_path: Path) -> None:
 # Known files
 
 
-def test_known_files_are_counted_and_not_opened(tmp_path: Path) -> None:
+def test_known_files_are_counted_and_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "_BATCH", 1_000)
     for number in range(2_500):
         write(tmp_path / f"{number:04}.json", b"{}")
     asked = []

@@ -80,6 +80,13 @@ def test_a_signal_leaves_the_terminal_as_it_was(database: Path, number: signal.S
         assert MOUSE_OFF in program.output
 
 
+@pytest.mark.parametrize("deaf", [False, True], ids=["with a signal", "without a signal"])
+def test_it_ends_when_its_terminal_goes_away(database: Path, *, deaf: bool) -> None:
+    with Program(arguments(database), deaf=deaf) as program:
+        program.wait_for("mx2.example.org")
+        assert program.hang_up() == 128 + signal.SIGHUP
+
+
 def test_no_color_means_no_colour(database: Path) -> None:
     with Program(arguments(database), {"NO_COLOR": "1"}) as program:
         program.wait_for("mx2.example.org")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import signal
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -108,7 +111,17 @@ class Workbench(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._ended_by, number)
+        if not self.is_headless:
+            threading.Thread(target=self._wait_for_hang_up, name="hang-up", daemon=True).start()
         self.call_after_refresh(self._begin)
+
+    def _wait_for_hang_up(self) -> None:
+        """End when the terminal goes away without a signal, on whose end Textual would read for ever."""
+        terminal = select.poll()
+        terminal.register(sys.__stdin__.fileno() if sys.__stdin__ else 0, 0)  # asks for nothing but a hang-up
+        [(_, event)] = terminal.poll()
+        if not event & select.POLLNVAL:  # a system that cannot tell this of a terminal
+            self.call_from_thread(self._ended_by, signal.SIGHUP)
 
     def _begin(self) -> None:
         self.begin()
