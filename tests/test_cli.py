@@ -116,6 +116,34 @@ def test_without_a_store_it_says_what_to_do_and_makes_none(tmp_path: Path, argum
     assert not path.parent.exists()
 
 
+def test_without_a_store_a_program_gets_an_answer_that_it_can_read(tmp_path: Path) -> None:
+    ended = run("--database", str(tmp_path / "none.duckdb"), "domains", "--format", "json")
+    assert (ended.status, json.loads(ended.out)) == (0, [])
+
+
+def test_a_path_where_a_domain_is_wanted_gets_a_hint(folder: Path) -> None:
+    assert run("load", str(folder)).status == 0
+    assert (
+        f"{folder} is a path here; to ask what is in it: --from {folder}" in run("failures", str(folder)).err.decode()
+    )
+
+
+def test_a_policy_type_is_understood_in_any_case(folder: Path) -> None:
+    assert run("load", str(folder)).status == 0
+    assert (
+        run("domains", "--policy-type", "STS", "--format", "json").out
+        == run("domains", "--policy-type", "sts", "--format", "json").out
+    )
+    assert json.loads(run("domains", "--policy-type", "STS", "--format", "json").out)
+
+
+def test_reading_again_says_what_came_of_it(folder: Path) -> None:
+    (folder / "bad.json").write_text('{"policies": 7, "date-range": {}}')
+    assert run("load", str(folder)).status == 0
+    ended = run("reread", "--all")
+    assert b"0 reports became readable, 4 read anew, 1 still refused, 0 skipped in " in ended.err
+
+
 def test_the_store_is_the_option_then_the_environment_then_the_data_directory(tmp_path: Path, folder: Path) -> None:
     home = tmp_path / "data-home" / "tlsrpt" / "tlsrpt.duckdb"
     named = tmp_path / "named.duckdb"

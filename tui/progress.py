@@ -91,6 +91,18 @@ def summed_up(summary: Summary) -> str:
     return line
 
 
+def read_again(summary: Summary) -> str:
+    """Return what reading again came to."""
+    parts = [
+        f"{count(summary.reports + summary.duplicates, 'report')} became readable",
+        f"{summary.anew:,} read anew",
+        f"{summary.refused:,} still refused",
+        f"{summary.skipped:,} skipped",
+    ]
+    line = f"{', '.join(parts)} in {summary.seconds:.1f} s"
+    return f"stopped; kept what was finished: {line}" if summary.interrupted else line
+
+
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C ends the program."""

@@ -20,7 +20,7 @@ from loaders.directory import Directory
 from queries import Scope, domains, failures
 from tlsrpt.store import Store, StoreError
 from tui import answers, plain
-from tui.progress import Progress, interruptible, summed_up
+from tui.progress import Progress, interruptible, read_again, summed_up
 from tui.text import safe
 from tui.words import BLOCKING, count, place, unchecked
 
@@ -79,7 +79,7 @@ def reread(database: Path, *, everything: bool, form: str) -> int:
         return _no_store()
     with interruptible() as stopped:
         summary = loaders.reread(Store.open(database), everything=everything, stopped=stopped)
-    _report(summary, form)
+    _report(summary, form, read_again)
     return INTERRUPTED if summary.interrupted else 0
 
 
@@ -97,14 +97,22 @@ def answer(
     """Ask a question about all domains or `only` some, write the answer and return the exit status."""
     store = _asked(database, paths)
     if store is None:
-        return _no_store()
+        if form == "table":
+            return _no_store()
+        # A program that reads the answer gets one that it can read.
+        click.echo(NO_STORE, err=True)
+        store = Store.memory()
     if scope.mx:
         scope = replace(scope, mx=_host(scope.mx))
+    if scope.policy_type:
+        scope = replace(scope, policy_type=scope.policy_type.lower())
     scopes = [replace(scope, policy_domain=_host(domain)) for domain in only] or [scope]
     question = answers.newest_reports(limit) if name == "reports" else _QUESTIONS[name]
     table = answers.ask(question, store, scopes)
     if not table.rows:
         click.echo("nothing found", err=True)
+        for path in filter(os.path.lexists, only):
+            click.echo(f"{safe(path)} is a path here; to ask what is in it: --from {safe(path)}", err=True)
     click.echo(plain.written(table, form, _room()), nl=False)
     return 0
 
@@ -161,10 +169,10 @@ def _no_store() -> int:
     return 0
 
 
-def _report(summary: Summary, form: str) -> None:
+def _report(summary: Summary, form: str, said: Callable[[Summary], str] = summed_up) -> None:
     if form == "json":
         click.echo(json.dumps(summary._asdict()))
-    click.echo(summed_up(summary), err=True)
+    click.echo(said(summary), err=True)
 
 
 def _room() -> int | None:
