@@ -113,13 +113,20 @@ class OneReport(NamedTuple):
 
 
 def newest(store: Store, scope: Scope = EVERYTHING, *, limit: int = 1000, offset: int = 0) -> list[ReportRow]:
-    """Return reports, newest day first, `limit` of them from `offset` on."""
-    return rows(store, "reports_newest", ReportRow, scope, limit=limit, offset=offset)
+    """Return reports, newest day first, `limit` of them from `offset` on; superseded ones are marked."""
+    name = "reports_matching" if _looks_inside(scope) else "reports_newest"
+    return rows(store, name, ReportRow, scope, limit=limit, offset=offset)
 
 
 def count(store: Store, scope: Scope = EVERYTHING) -> int:
     """Return how many reports a scope has."""
-    return int(rows(store, "reports_count", Count, scope)[0].reports)
+    name = "reports_matching_count" if _looks_inside(scope) else "reports_count"
+    return rows(store, name, Count, scope)[0].reports
+
+
+def _looks_inside(scope: Scope) -> bool:
+    """Return whether a scope asks for more than a table of reports tells; that costs a look at every policy."""
+    return scope != Scope(since=scope.since, until=scope.until, organization=scope.organization)
 
 
 class Count(NamedTuple):
@@ -139,7 +146,7 @@ def one(store: Store, report: int) -> OneReport | None:
         rows(store, "reports_details", DetailRow, report=report),
         rows(store, "reports_defects", DefectRow, report=report),
         rows(store, "reports_deliveries", DeliveryRow, report=report),
-        rows(store, "reports_document", Content, report=report)[0].content,
+        b"".join(kept.content for kept in rows(store, "reports_document", Content, report=report)),
     )
 
 

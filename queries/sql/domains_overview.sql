@@ -26,15 +26,14 @@ counts AS (
 ),
 -- On the day of a change senders see different policies; the later report, then the higher max_age, is taken.
 seen AS (
-  SELECT policy_domain, mode, max_age,
-    row_number() OVER (
-      PARTITION BY policy_domain ORDER BY day DESC, report DESC, coalesce(max_age, 0) DESC, policy DESC
-    ) AS place
-  FROM scoped WHERE policy_type = 'sts' AND mode IS NOT NULL
+  SELECT policy_domain,
+    max(struct_pack(day := day, report := report, known_age := coalesce(max_age, 0), policy := policy, mode := mode,
+      max_age := max_age)) AS newest
+  FROM scoped WHERE policy_type = 'sts' AND mode IS NOT NULL GROUP BY policy_domain
 )
-SELECT counts.policy_domain, seen.mode, seen.max_age, sts_successful, sts_failed, would_block, unclassified,
+SELECT counts.policy_domain, seen.newest.mode AS mode, seen.newest.max_age AS max_age, sts_successful, sts_failed, would_block, unclassified,
   CASE WHEN sts_successful + sts_failed > 0 THEN sts_failed / (sts_successful + sts_failed) END AS failure_rate,
   tlsa_successful, tlsa_failed, no_policy_successful, no_policy_failed, organizations, reports, first_day, last_day
-FROM counts LEFT JOIN seen ON seen.policy_domain = counts.policy_domain AND seen.place = 1
+FROM counts LEFT JOIN seen ON seen.policy_domain = counts.policy_domain
 WHERE NOT $failing OR sts_failed + tlsa_failed + no_policy_failed + would_block > 0
 ORDER BY would_block DESC, greatest(sts_failed, tlsa_failed, no_policy_failed) DESC, counts.policy_domain
