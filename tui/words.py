@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from queries import Scope
     from queries.domains import Totals
 
 STRIP = 14  # days
@@ -103,6 +105,14 @@ def unchecked(totals: Totals) -> str:
         f"{totals.unchecked:,} of {count(totals.reports, 'report')} came in mail nobody checked:"
         " tlsrpt load --vouch answers"
     )
+
+
+def within_strip(scope: Scope, end: date | None) -> Scope:
+    """Return the part of a scope that a strip up to `end` shows, so that no more days are asked for."""
+    if end is None:
+        return scope
+    first = end - timedelta(days=STRIP - 1)
+    return replace(scope, since=max(first, scope.since) if scope.since else first)
 
 
 def strip(days: Iterable[tuple[date, int, int]], end: date) -> str:

@@ -24,6 +24,7 @@ from tui.words import (
     place,
     strip,
     unchecked,
+    within_strip,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class DomainsScreen(Listing):
             newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
             end = scope.until or (self.bench.evidence.today() if scope.since else newest)
             days: dict[str, list[tuple[date, int, int]]] = {}
-            for day in domains.days(store, scope):
+            for day in domains.days(store, within_strip(scope, end)):
                 days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
             lines = [
                 Line(domain, strip(days.get(domain.policy_domain, ()), end or domain.last_day))

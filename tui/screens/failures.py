@@ -16,7 +16,7 @@ from tui.screens.listing import Listing
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
 from tui.widgets.table import Column
-from tui.words import BLOCKING, IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip
+from tui.words import BLOCKING, IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip, within_strip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,10 +167,10 @@ class FailuresScreen(Listing):
             found = failures.series(store, scope)
             blocking = {series[:3] for series in found if series.impact in BLOCKING}
             days: dict[tuple[str, str, str], list[tuple[date, int, int]]] = {}
-            for day in failures.series_days(store, scope):
+            end = scope.until or (self.bench.evidence.today() if scope.since else totals.last_day)
+            for day in failures.series_days(store, within_strip(scope, end)):
                 failed = day.failed_session_count
                 days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
-            end = scope.until or (self.bench.evidence.today() if scope.since else totals.last_day)
             lines = [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in found]
             return Found(grouping, lines, totals)
 
