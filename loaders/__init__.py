@@ -99,7 +99,7 @@ def reread(store: Store, *, everything: bool = False, stopped: Callable[[], bool
     In the summary, `reports` are those that became readable, and `anew` those that were readable before.
     Raises StoreError if the store cannot be written.
     """
-    from loaders.reread import reread as run  # noqa: PLC0415 - as above
+    from loaders.again import reread as run  # noqa: PLC0415 - as above
 
     return run(store, everything=everything, stopped=stopped)
 

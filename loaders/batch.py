@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,8 +60,7 @@ class Batch:
         return bool(self.arrivals or self.files or self.replaced)
 
 
-# Of a report whose receipt nobody knows.
-_LONG_AGO = datetime.fromtimestamp(0, UTC).replace(tzinfo=None)
+_REPLACES = "identity"  # the place of the defect of a report that others had to give way to
 
 
 class Stored(NamedTuple):
@@ -97,9 +96,7 @@ class _Known(NamedTuple):
     key: int
     content_hash: int
     trust: str
-    received: datetime | None
     delivery: int
-    superseded: bool
 
 
 def write(store: Store, batch: Batch, now: datetime) -> Stored:
@@ -116,21 +113,21 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
         report, delivery = _next(connection, "reports", "report"), _next(connection, "deliveries", "delivery")
         _forget(connection, list(batch.replaced_reports.values()))
         known = _known(connection, unique)
-        before = {
-            place: same
-            for place, incoming in enumerate(unique)
-            if (same := _same(connection, incoming, known.get(incoming.key, ())))
-        }
+        before = {place: same for place, incoming in enumerate(unique) if (same := _same(connection, incoming, known))}
         for fact in rows:
             raised = {"report": report} | ({"delivery": delivery} if fact.table == "reports" else {})
             fact.insert(connection, raised, list(before))
-        numbers = [before[place].report if place in before else report + place for place in range(len(unique))]
+        _renumber(connection, batch, repeats.unique_of, report)
+        again = {repeats.unique_of[place]: was for place, was in batch.replaced_reports.items()}
+        numbers = [
+            before[place].report if place in before else again.get(place, report + place)
+            for place in range(len(unique))
+        ]
         _raise_trust(connection, [(before[place], unique[place].trust) for place in before])
-        superseded = _supersede(connection, unique, known, before, report)
+        _receive(connection, [(before[place].report, unique[place].received) for place in before])
+        superseded = _supersede(connection, unique)
         kept = [first and place not in before for first, place in zip(repeats.first, repeats.unique_of, strict=True)]
         numbers = [numbers[place] for place in repeats.unique_of]
-        for place, was in batch.replaced_reports.items():
-            connection.execute("UPDATE deliveries SET report = ? WHERE report = ?", [numbers[place], was])
         rows_of = _deliveries(batch, numbers, kept)
         rows_of, replaced = _not_again(connection, batch.again, rows_of)
         for table in ("payloads", "deliveries") if (replaced := replaced + batch.replaced) else ():
@@ -166,22 +163,28 @@ def _within(incoming: Sequence[Incoming]) -> tuple[list[Incoming], _Repeats]:
     unique: list[Incoming] = []
     places: dict[int, list[int]] = defaultdict(list)
     repeats = _Repeats([], [])
+    contents: dict[int, int] = {}
     for one in incoming:
-        same = next((place for place in places[one.key] if _equal(unique[place], one)), None)
+        same = contents.get(one.content_hash)
+        if same is None:
+            same = next((place for place in places[one.key] if _equal(unique[place], one)), None)
         if same is None:
             same = len(unique)
             unique.append(one)
             places[one.key].append(same)
+            contents[one.content_hash] = same
             repeats.first.append(True)
         else:
-            unique[same] = unique[same]._replace(trust=better(unique[same].trust, one.trust))
+            first = unique[same]
+            received = max(filter(None, (first.received, one.received)), default=None)
+            unique[same] = first._replace(trust=better(first.trust, one.trust), received=received)
             repeats.first.append(False)
         repeats.unique_of.append(same)
     return unique, repeats
 
 
 def _equal(one: Incoming, other: Incoming) -> bool:
-    return one.content_hash == other.content_hash or _bare(one.report) == _bare(other.report)
+    return _bare(one.report) == _bare(other.report)
 
 
 def _bare(report: Report) -> Report:
@@ -206,31 +209,47 @@ def _forget(connection: duckdb.DuckDBPyConnection, reports: list[int]) -> None:
         connection.execute(f"DELETE FROM {table} WHERE {which}", {"reports": reports})  # noqa: S608 - our names
 
 
-def _known(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> dict[int, list[_Known]]:
+class _Before(NamedTuple):
+    """What the store has of the reports of a batch."""
+
+    by_key: dict[int, list[_Known]]
+    by_content: dict[int, _Known]
+
+
+def _known(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> _Before:
+    before = _Before(defaultdict(list), {})
     if not unique:
-        return {}
+        return before
     days = sorted({incoming.report.day for incoming in unique})
     # The same report has the same day, and days are what rows are ordered by.
     found = connection.execute(
         """
-        SELECT report, report_key, content_hash, trust, received_at, delivery, superseded FROM reports
-        WHERE day BETWEEN $since AND $until AND report_key IN (SELECT unnest($keys::BIGINT[]))
+        SELECT report, report_key, content_hash, trust, delivery FROM reports
+        WHERE day BETWEEN $since AND $until AND (report_key IN (SELECT unnest($keys::BIGINT[]))
+            OR content_hash IN (SELECT unnest($contents::BIGINT[])))
+        ORDER BY report
         """,
-        {"since": days[0], "until": days[-1], "keys": [incoming.key for incoming in unique]},
+        {
+            "since": days[0],
+            "until": days[-1],
+            "keys": [incoming.key for incoming in unique],
+            "contents": [incoming.content_hash for incoming in unique],
+        },
     ).fetchall()
-    known: dict[int, list[_Known]] = defaultdict(list)
     for row in found:
         one = _Known(*row)
-        known[one.key].append(one)
-    return known
+        before.by_key[one.key].append(one)
+        before.by_content.setdefault(one.content_hash, one)
+    return before
 
 
-def _same(connection: duckdb.DuckDBPyConnection, incoming: Incoming, known: Sequence[_Known]) -> _Known | None:
-    for one in known:
-        if one.content_hash == incoming.content_hash:
-            return one
+def _same(connection: duckdb.DuckDBPyConnection, incoming: Incoming, known: _Before) -> _Known | None:
+    # The same bytes are the same report, whoever passed them on: a report without contact-info has its
+    # submitter from the mail around it, and the file saved from that mail has none.
+    if one := known.by_content.get(incoming.content_hash):
+        return one
     # Other bytes may still be the same report: another order of members, other spacing.
-    for one in known:
+    for one in known.by_key.get(incoming.key, ()):
         kept = connection.execute("SELECT content FROM payloads WHERE delivery = ?", [one.delivery]).fetchall()
         if kept and _says(kept[0][0], incoming):
             return one
@@ -257,38 +276,74 @@ def _raise_trust(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[_K
         _update(connection, "trust", trust, reports)
 
 
-def _supersede(
-    connection: duckdb.DuckDBPyConnection,
-    unique: Sequence[Incoming],
-    known: dict[int, list[_Known]],
-    before: dict[int, _Known],
-    base: int,
-) -> int:
-    """Let the newest of several versions of a report count, within the same trust."""
-    versions: dict[tuple[int, str], list[tuple[datetime, int, bool]]] = defaultdict(list)
-    upgraded = {same.report: better(same.trust, unique[place].trust) for place, same in before.items()}
-    for key in {incoming.key for incoming in unique}:
-        for one in known.get(key, ()):
-            trust = upgraded.get(one.report, one.trust)
-            versions[key, trust].append((one.received or _LONG_AGO, one.report, one.superseded))
-    for place, incoming in enumerate(unique):
-        if place not in before:
-            at = (incoming.received or _LONG_AGO, base + place, False)
-            versions[incoming.key, incoming.trust].append(at)
+def _receive(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[int, datetime | None]]) -> None:
+    """Note that reports came again, so that what is newest does not depend on the order of loading."""
+    received = [(report, at) for report, at in pairs if at is not None]
+    if received:
+        connection.execute(
+            """
+            UPDATE reports SET received_at = pairs.received_at
+            FROM (SELECT unnest($reports::BIGINT[]) AS report, unnest($times::TIMESTAMP[]) AS received_at) AS pairs
+            WHERE reports.report = pairs.report
+                AND (reports.received_at IS NULL OR reports.received_at < pairs.received_at)
+            """,
+            {"reports": [report for report, _ in received], "times": [at for _, at in received]},
+        )
+
+
+def _renumber(connection: duckdb.DuckDBPyConnection, batch: Batch, unique_of: Sequence[int], base: int) -> None:
+    """Give reports that were read again the numbers that they had."""
+    pairs = [(base + unique_of[place], was) for place, was in batch.replaced_reports.items()]
+    for table in ("reports", "policies", "failures", "defects") if pairs else ():
+        connection.execute(
+            f"""
+            UPDATE {table} SET report = pairs.was
+            FROM (SELECT unnest($now::BIGINT[]) AS now, unnest($was::BIGINT[]) AS was) AS pairs
+            WHERE {table}.report = pairs.now
+            """,  # noqa: S608 - our names
+            {"now": [now for now, _ in pairs], "was": [was for _, was in pairs]},
+        )
+
+
+def _supersede(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> int:
+    """Let the newest of several versions of a report count, within the same trust; return how many went.
+
+    The newest is the one received last; of those that came at an unknown time, the one loaded last.
+    """
+    if not unique:
+        return 0
+    days = sorted({incoming.report.day for incoming in unique})
+    found = connection.execute(
+        """
+        WITH these AS (
+            SELECT report_key, trust, report, superseded, received_at FROM reports
+            WHERE day BETWEEN $since AND $until AND report_key IN (SELECT unnest($keys::BIGINT[]))
+        )
+        SELECT report_key, trust, report, superseded FROM these
+        WHERE report_key IN (SELECT report_key FROM these GROUP BY report_key HAVING count(*) > 1)
+        ORDER BY report_key, trust, received_at NULLS FIRST, report
+        """,
+        {"since": days[0], "until": days[-1], "keys": list({incoming.key for incoming in unique})},
+    ).fetchall()
+    versions: dict[tuple[int, str], list[tuple[int, bool]]] = defaultdict(list)
+    for key, trust, report, superseded in found:
+        versions[key, trust].append((report, superseded))
     older: list[int] = []
-    for found in versions.values():
-        if len(found) < 2:
-            continue
-        found.sort()
-        newest = found[-1][1]
-        replaced = [report for _, report, superseded in found[:-1] if not superseded]
+    for one in versions.values():
+        newest, was_superseded = one[-1]
+        replaced = [report for report, superseded in one[:-1] if not superseded]
         older += replaced
-        if found[-1][2]:
+        if was_superseded:
             _update(connection, "superseded", "false", [newest])
-        if replaced:
-            message = f"replaces report {', '.join(map(str, replaced))}, which has the same identity and says otherwise"
-            connection.execute("INSERT INTO defects VALUES (?, 'report-id', ?)", [newest, message])
-            connection.execute("UPDATE reports SET defects = defects + 1 WHERE report = ?", [newest])
+        if len(one) > 1:
+            told = ", ".join(str(report) for report, _ in one[:-1])
+            message = f"replaces report {told}, which has the same identity and says otherwise"
+            connection.execute("DELETE FROM defects WHERE report = ? AND place = ?", [newest, _REPLACES])
+            connection.execute("INSERT INTO defects VALUES (?, ?, ?)", [newest, _REPLACES, message])
+            connection.execute(
+                "UPDATE reports SET defects = (SELECT count(*) FROM defects WHERE report = $1) WHERE report = $1",
+                [newest],
+            )
     if older:
         _update(connection, "superseded", "true", older)
     return len(older)
@@ -346,17 +401,33 @@ def _not_again(
 ) -> tuple[list[_Delivery], list[int]]:
     """Return the rows without those that are stored already, and the stored ones that new ones replace.
 
-    An mbox that grows is read whole each time; its older messages must not leave a row each time too.
+    An mbox that grows is read whole each time, and a Maildir renames its messages; neither must leave a row
+    each time too.
     """
-    if not again:
-        return rows, []
-    found = connection.execute(
-        "SELECT source, name, outcome, report, delivery FROM deliveries WHERE source IN (SELECT unnest($1::VARCHAR[]))",
-        [list(again)],
-    ).fetchall()
-    stored = {(source, name, report): delivery for source, name, outcome, report, delivery in found
-              if outcome in {"loaded", "duplicate"}}  # fmt: skip
-    replaced = [delivery for _, _, outcome, _, delivery in found if outcome in {"refused", "skipped"}]
+    stored: set[tuple[str, str, int | None]] = set()
+    replaced: list[int] = []
+    if again:
+        found = connection.execute(
+            """
+            SELECT source, name, outcome, report, delivery, size FROM deliveries
+            WHERE source IN (SELECT unnest($1::VARCHAR[]))
+            """,
+            [list(again)],
+        ).fetchall()
+        for source, name, outcome, report, delivery, size in found:
+            if outcome in {"loaded", "duplicate"}:
+                stored.add((source, name, report))
+            elif outcome == "skipped" or (outcome == "refused" and not size):
+                replaced.append(delivery)
+    if refused := {row.content for row in rows if row.outcome == "refused" and row.report is None and row.content}:
+        same = connection.execute(
+            """
+            SELECT d.delivery, p.content FROM deliveries AS d JOIN payloads AS p ON p.delivery = d.delivery
+            WHERE d.outcome = 'refused' AND d.report IS NULL AND d.size IN (SELECT unnest($1::BIGINT[]))
+            """,
+            [list({len(content) for content in refused})],
+        ).fetchall()
+        replaced += [delivery for delivery, content in same if content in refused]
     return [row for row in rows if (row.source, row.name, row.report) not in stored], replaced
 
 
@@ -374,6 +445,7 @@ def _insert(
         "reason": [row.reason for row in rows],
         "report": [row.report for row in rows],
         "vouched": [row.vouched for row in rows],
+        "mailed": [row.mail is not None for row in rows],
         "loaded_at": [time_text(now)] * len(rows),
         "received_at": [mail and time_text(mail.received) for mail in mails],
         "sender": [mail and mail.sender for mail in mails],

@@ -7,6 +7,7 @@ number of members, each bounded as a message is, and nothing is ever written to 
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import itertools
@@ -32,6 +33,7 @@ _HEAD = 64 << 10  # a larger buffer takes thrice as long to get
 _CHUNK = 1 << 20  # of a stream
 _BATCH = 5_000  # files asked about at once
 _INPUT = 1 << 30  # bytes of standard input
+_OF_THE_DISK = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM}  # may be gone next time
 _NAMED = 10  # unreadable members of an archive that its refusal names
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a FIFO's other end
 
@@ -78,7 +80,7 @@ class Directory:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 yield Delivery(source, "", b"", "not a regular file")
             else:
-                yield from _opened(descriptor, source, self._limits)
+                return (yield from _opened(descriptor, source, self._limits))
         finally:
             os.close(descriptor)
         return True
@@ -194,8 +196,8 @@ def _reason(error: Exception) -> str:
 # Reading a file
 
 
-def _opened(descriptor: int, source: str, limits: Limits) -> Iterator[Delivery]:
-    """Yield what is in an open file."""
+def _opened(descriptor: int, source: str, limits: Limits) -> Generator[Delivery, None, bool]:
+    """Yield what is in an open file; return whether the system let it be read to its end."""
     kind = ""
     try:
         head = os.read(descriptor, _HEAD)
@@ -211,8 +213,11 @@ def _opened(descriptor: int, source: str, limits: Limits) -> Iterator[Delivery]:
                 yield from _STREAMS[kind](stream, source, limits)
     except (ArchiveError, OSError, EOFError, zlib.error) as error:
         # What came before the damage has been handed on.
-        content = _whole(descriptor, limits) if kind else b""
+        read = not (isinstance(error, OSError) and error.errno in _OF_THE_DISK)
+        content = _whole(descriptor, limits) if kind and read else b""
         yield Delivery(source, "", content, f"{kind}: {_reason(error)}" if kind else _reason(error))
+        return read
+    return True
 
 
 def _kind(head: bytes) -> tuple[str, bool]:

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from loaders import Delivery, Done, File, Source, Status, Summary
 from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
-from loaders.rows import Incoming, better
+from loaders.rows import Incoming
 from tlsrpt.delivery import Document, Opened, Refused, unpack
 from tlsrpt.parse import Hints, Parsed, Reading, RefusedEntry, excluded, parse
 from tlsrpt.report import Defect, ReportError
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
 
 # Enough reports for columns to pay, few enough for memory and for others who wait for the store.
 _BATCH_REPORTS = 2_000
+_BATCH_ARRIVALS = 10_000  # with what is no report
 _BATCH_BYTES = 16 << 20
 _TELL_EVERY = 0.1  # seconds
 _REST = 0.2  # seconds without a batch after which others are let in
 
 CONTAINER = "container"  # the place of defects outside the document
+
+
+def _absolute(path: str) -> str:
+    # A folder's name need not be UTF-8, and the store takes nothing else.
+    return os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")  # noqa: PTH100 - in a loop over files
 
 
 class KnownFiles:
@@ -42,7 +49,7 @@ class KnownFiles:
 
     def __call__(self, files: Sequence[File]) -> set[File]:
         """Return those of the files that need not be opened again."""
-        absolute = {os.path.abspath(file.path): file for file in files}  # noqa: PTH100 - pathlib takes thrice as long
+        absolute = {_absolute(file.path): file for file in files}
         with self._store.reading() as connection:
             found = connection.execute(
                 """
@@ -52,6 +59,8 @@ class KnownFiles:
                 {"paths": list(absolute)},
             ).fetchall()
         same: set[File] = set()
+        # Reading the store's own files here would drop the lock that DuckDB holds on them.
+        same |= {file for path, file in absolute.items() if self._is_own(path)}
         for path, size, mtime_ns, reports, vouched in found:
             file = absolute[path]
             # What the operator answers for from now on is read again, to be believed.
@@ -61,6 +70,12 @@ class KnownFiles:
             else:
                 self.changed.add(file.path)
         return same
+
+    def _is_own(self, path: str) -> bool:
+        own = self._store.path
+        if own is None or not file_name(path).startswith(own.name):
+            return False
+        return Path(path).parent.samefile(own.parent)
 
 
 class Origin(NamedTuple):
@@ -123,10 +138,10 @@ class Reader:
         self._arrive(Arrival(origin.source, name, "refused", reason, content, mail, origin.vouched, of))
         self.refused += 1
 
-    def document(self, parsed: Parsed, opened: Document, origin: Origin, trust: str = "unverified") -> int:
+    def document(self, parsed: Parsed, opened: Document, origin: Origin, trust: str | None = None) -> int:
         """Take in what a document held and return the place in the batch of its first report.
 
-        `trust` is what its reports are worth at least.
+        `trust` is what its reports are worth, if that is known already.
         """
         first = len(self.batch.incoming)
         for reading in parsed.readings:
@@ -135,7 +150,7 @@ class Reader:
         self._entries(parsed.refused, opened, origin, None)
         return first
 
-    def _report(self, reading: Reading, opened: Document, origin: Origin, trust: str) -> int:
+    def _report(self, reading: Reading, opened: Document, origin: Origin, trust: str | None) -> int:
         report, mail = reading.report, opened.mail
         if opened.defects:
             odd = tuple(Defect(CONTAINER, message) for _, message in opened.defects)
@@ -149,7 +164,7 @@ class Reader:
                 reading.document,
                 identity(self._secret, report),
                 content_hash(reading.document),
-                better(own_trust, trust),
+                trust or own_trust,
                 received,
                 excluded(report, received, self._now),
                 len(self.batch.arrivals),
@@ -184,7 +199,9 @@ class Run:
         stopped: Callable[[], bool],
     ) -> None:
         self._store = store
-        self._changed = known.changed if known else set()
+        # What these sources left in the store is replaced when they are read again.
+        self._again = known.changed if known else set()
+        self._unread = _unread(store) if known else frozenset()
         self._vouch = vouch
         self._progress = progress
         self._stopped = stopped
@@ -204,7 +221,11 @@ class Run:
                 else:
                     self._take(item)
                 batch = self._reader.batch
-                if len(batch.incoming) >= _BATCH_REPORTS or batch.bytes >= _BATCH_BYTES:
+                if (
+                    len(batch.incoming) >= _BATCH_REPORTS
+                    or len(batch.arrivals) >= _BATCH_ARRIVALS
+                    or batch.bytes >= _BATCH_BYTES
+                ):
                     writer.put(self._reader.next_batch())
                 self._tell()
                 if self._stopped():
@@ -227,7 +248,7 @@ class Run:
     def _take(self, delivery: Delivery) -> None:
         self._bytes += len(delivery.content)
         origin = Origin(delivery.source, file_name(delivery.source), self._vouch).inside(delivery.member)
-        if delivery.source in self._changed:
+        if delivery.source in self._again or origin.source in self._unread:
             self._reader.batch.again.add(origin.source)
         if delivery.refused is not None:
             self._reader.refuse(Refused("", delivery.content, None, delivery.refused), origin)
@@ -238,9 +259,18 @@ class Run:
     def _done(self, file: File) -> None:
         reports = self._reader.reports - self._before_file
         self._before_file = self._reader.reports
-        path = os.path.abspath(file.path)  # noqa: PTH100 - as above
+        path = _absolute(file.path)
         self._reader.batch.files.append(ReadFile(path, file.size, file.mtime_ns, self._vouch, reports))
         self._files += 1
+
+
+def _unread(store: Store) -> frozenset[str]:
+    """Return the sources that were refused without having been read, such as files without permission."""
+    with store.reading() as connection:
+        found = connection.execute(
+            "SELECT DISTINCT source FROM deliveries WHERE outcome = 'refused' AND size = 0 LIMIT 100000"
+        ).fetchall()
+    return frozenset(source for (source,) in found)
 
 
 class _Writer:

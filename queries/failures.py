@@ -26,7 +26,7 @@ class Series(NamedTuple):
     failed_session_count: int
     organizations: int
     days: int  # distinct UTC days with such failures
-    first_day: date  # in the whole store, not only in the period
+    first_day: date  # in the whole store up to the end of the period, so that an old series shows its age
     last_day: date
     organization_names: str  # the organizations, most failures first, joined by ", "
 
@@ -55,7 +55,7 @@ class Fingerprint(NamedTuple):
     impact: str
     failed_session_count: int
     days: int
-    first_day: date  # in the whole store
+    first_day: date  # in the whole store up to the end of the period
     last_day: date
 
 

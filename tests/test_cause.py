@@ -132,6 +132,10 @@ def test_the_arithmetic_of_one_policy(
     assert evaluate(found)[:3] == expected
 
 
+def test_an_unknown_policy_type_blocks_nothing_now() -> None:
+    assert classify("foo", "certificate-expired", None, MX, PATTERNS).impact == "projected"
+
+
 @pytest.mark.parametrize("policy_type", ["tlsa", "no-policy-found", "something-else"])
 def test_only_sts_is_evidence_about_enforce(policy_type: str) -> None:
     [found] = report_of(document(policy(policy_type, failed=4, rows=[row(count=3)]))).policies

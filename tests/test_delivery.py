@@ -194,10 +194,12 @@ def test_stored_entries_are_read() -> None:
 
 
 def test_a_report_beside_a_broken_one_is_kept() -> None:
-    first, second = unpack(zip_by_hand(Entry(b"bad", checksum=1), Entry(b"good")))
-    assert isinstance(first, Refused)
-    assert (first.name, first.reason) == ("bad", "zip: damaged entry: incorrect checksum")
-    assert second == Document("good", REPORT, None, ())
+    content = zip_by_hand(Entry(b"bad", checksum=1), Entry(b"good"), Entry(b"worse", flags=1))
+    good, bad = unpack(content, "a.zip")
+    assert good == Document("good", REPORT, None, ())
+    # One refusal for all, with the archive.
+    reason = "zip: bad: damaged entry: incorrect checksum; worse: encrypted entries are not supported"
+    assert bad == Refused("a.zip", content, None, reason)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_a_report_beside_a_broken_one_is_kept() -> None:
     ],
 )
 def test_zip_entries_that_cannot_be_read_are_refused(entry: Entry, reason: str) -> None:
-    assert refusal(zip_by_hand(entry)) == f"zip: {reason}"
+    assert refusal(zip_by_hand(entry)).removeprefix("zip: ").removeprefix("report.json: ") == reason
 
 
 @pytest.mark.parametrize(
@@ -328,9 +330,9 @@ def test_all_reports_of_a_mail_are_read() -> None:
 
 def test_more_than_ten_report_attachments_are_refused() -> None:
     opened = list(unpack(message(*[attachment()] * 12)))
-    assert [type(one) for one in opened] == [Document] * 10 + [Refused]
-    assert isinstance(opened[-1], Refused)
-    assert opened[-1].reason == "more than 10 report attachments"
+    # Each of the others by itself, so that none is lost.
+    assert [type(one) for one in opened] == [Document] * 10 + [Refused] * 2
+    assert {one.reason for one in opened if isinstance(one, Refused)} == {"more than 10 report attachments"}
 
 
 def test_a_forwarded_report_is_labelled_by_the_inner_mail() -> None:
@@ -471,9 +473,9 @@ def test_a_bomb_is_never_a_report(outcomes: dict[str, Outcome], name: str) -> No
 
 def test_what_one_delivery_unpacks_to_is_bounded_over_all_of_it() -> None:
     opened = list(unpack(archives.BOMBS["zip of many large entries"]()))
-    assert [type(one) for one in opened] == [Document] * 2 + [Refused] * 14
+    assert [type(one) for one in opened] == [Document] * 2 + [Refused]
     assert isinstance(opened[-1], Refused)
-    assert opened[-1].reason == "zip: larger than 20 MiB with all that is around it unpacked"
+    assert opened[-1].reason.count("larger than 20 MiB with all that is around it unpacked") == 14
 
 
 anything = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

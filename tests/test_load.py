@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
+import itertools
 import json
 import mailbox
 import os
 import random
+import tarfile
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +25,7 @@ from shelf import Deliveries, ask, filled, mail, put
 import loaders
 from loaders import Status, Summary, known_files, load, reread
 from loaders import run as run_module
+from loaders.batch import Batch, Stored, write
 from loaders.directory import Directory
 from queries import deliveries, domains, failures, reports
 from tlsrpt.archive import ArchiveError
@@ -211,8 +217,10 @@ def test_rereading_tries_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> No
         put(store, mail(document()), b"junk", names=("good.eml", "junk"))
     assert len(deliveries.refused(store)) == 2
     summary = reread(store)
-    assert (summary.reports, summary.skipped, summary.refused) == (1, 1, 0)
-    assert deliveries.refused(store) == []
+    # What is still no report stays refused: something announced one, and its bytes are not thrown away.
+    assert (summary.reports, summary.skipped, summary.refused) == (1, 0, 1)
+    [still] = deliveries.refused(store)
+    assert (still.source, still.reason, deliveries.content(store, still.delivery)) == ("junk", "unknown", b"junk")
     [report] = reports.newest(store)
     assert report.trust == "unchecked"
     one = reports.one(store, report.report)
@@ -303,6 +311,178 @@ def test_rereading_reads_the_good_rows_of_a_report_whose_bad_ones_became_readabl
     assert len(domains.overview(store)) == 2
     assert deliveries.refused(store) == []
     assert domains.totals(store).reports == 1
+
+
+# What a stranger may try, and what must not cost anything else.
+
+
+def test_rows_that_add_up_to_more_than_anything_cost_nothing_else() -> None:
+    most = [row(count=2**53 - 1)] * 1_100
+    store = Store.memory()
+    assert numbers(put(store, document(policy(successful=0, rows=most)), document(report_id="good"))) == (2, 0, 0, 0)
+    assert ask(store, "SELECT max(would_block) FROM policies") == [(2**53 - 1,)]
+
+
+def test_half_a_surrogate_in_the_name_of_a_member_costs_nothing_else() -> None:
+    text = json.dumps(document()).replace("{", '{"\\ud800": 1, "\\ud800": 2, ', 1)
+    store = Store.memory()
+    assert numbers(put(store, text.encode(), document(report_id="good"))) == (2, 0, 0, 0)
+
+
+@pytest.mark.parametrize("depth", [900, 960, 980, 985, 988, 990, 992, 995, 999, 1_500])
+def test_nesting_just_within_what_the_decoder_takes_costs_only_its_report(depth: int) -> None:
+    deep = json.dumps(document()).replace('"policies": [', '"policies": [' + "[" * depth + "]" * depth + ", ", 1)
+    store = Store.memory()
+    summary = put(store, deep.encode(), f"[{deep},{deep}]".encode(), document(report_id="good"))
+    assert summary.refused >= 1
+    assert "good" in {report.report_id for report in reports.newest(store)}
+
+
+def test_a_flood_of_bad_entries_is_kept_as_one_document() -> None:
+    store = Store.memory()
+    put(store, document(policies=[policy(), *[0] * 900]))
+    assert len(deliveries.refused(store)) == 100
+    summary = put(store, json.dumps([document(report_id="other"), *[0] * 5_000]).encode())
+    assert numbers(summary) == (0, 0, 1, 0)
+
+
+def test_members_of_a_mailed_tar_that_exceed_what_is_left_are_one_refusal() -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for number in range(60):
+            member = tarfile.TarInfo(f"{number}.json")
+            member.size = 2_000_000
+            archive.addfile(member, io.BytesIO(b" " * member.size))
+    store = Store.memory()
+    put(store, mail(content.getvalue()))
+    assert len(deliveries.refused(store)) == 1
+
+
+def test_mail_without_a_telling_header_stays_unchecked_when_read_again() -> None:
+    inner = b"Content-Type: application/tlsrpt+json\r\n\r\n" + json.dumps(document()).encode()
+    outer = (
+        b'From: a@b.example\r\nContent-Type: multipart/mixed; boundary="="\r\n\r\n'
+        b"--=\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--=--\r\n"
+    )
+    store = filled(outer)
+    assert reports.newest(store)[0].trust == "unchecked"
+    reread(store, everything=True)
+    assert reports.newest(store)[0].trust == "unchecked"
+
+
+# Versions, receipt and repeats.
+
+
+def test_reading_again_does_not_make_an_old_version_the_newest() -> None:
+    store = filled(document(policy(successful=1), policy(failed=-1)))
+    put(store, document(policy(successful=2)), names=("b.json",))
+    assert domains.overview(store)[0].sts_successful == 2
+    reread(store)
+    reread(store, everything=True)
+    assert domains.overview(store)[0].sts_successful == 2
+
+
+def test_a_version_whose_successor_has_another_trust_counts_in_its_own() -> None:
+    old, new = (
+        mail(document(policy(successful=1))),
+        mail(document(policy(successful=2)), received="Fri, 13 Mar 2026 10:00:00 +0000"),
+    )
+    store = filled(old, new)
+    put(store, old, vouch=True)
+    assert {(one.trust, one.superseded) for one in reports.newest(store)} == {("vouched", False), ("unchecked", False)}
+
+
+def test_what_was_received_last_counts_in_any_order_of_loading() -> None:
+    first, second = document(policy(successful=1)), document(policy(successful=2))
+    came = [
+        mail(first, received="Mon, 02 Mar 2026 10:00:00 +0000"),
+        mail(second, received="Tue, 03 Mar 2026 10:00:00 +0000"),
+        mail(first, received="Wed, 04 Mar 2026 10:00:00 +0000"),
+    ]
+    for order in itertools.permutations(came):
+        store = Store.memory()
+        for content in order:
+            put(store, content)
+        assert domains.overview(store)[0].sts_successful == 1
+
+
+def test_the_mail_and_the_file_saved_from_it_are_one_report() -> None:
+    found = document(contact_info=None)
+    store = Store.memory()
+    assert numbers(put(store, json.dumps(found).encode(), mail(found))) == (1, 1, 0, 0)
+    assert numbers(put(Store.memory(), mail(found), json.dumps(found).encode())) == (1, 1, 0, 0)
+
+
+def test_a_report_without_an_id_is_one_however_it_is_written() -> None:
+    found = document(report_id=...)
+    store = Store.memory()
+    assert numbers(put(store, found, json.dumps(found, indent=1).encode())) == (1, 1, 0, 0)
+
+
+def test_a_touched_file_keeps_its_refused_entries(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document(policy(), policy(failed=-1))))
+    store = Store.memory()
+    load_path(store, path)
+    os.utime(path, ns=(1, 1))
+    load_path(store, path)
+    [entry] = deliveries.refused(store)
+    assert deliveries.content(store, entry.delivery)
+
+
+def test_the_same_unreadable_bytes_are_refused_once_wherever_they_lie(tmp_path: Path) -> None:
+    for folder in ("cur", "new", "tmp"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "new" / "1.a").write_bytes(mail(gzip.compress(b'{"policies": 1}')))
+    store = Store.memory()
+    load_path(store, tmp_path)
+    (tmp_path / "new" / "1.a").rename(tmp_path / "cur" / "1.a:2,")
+    load_path(store, tmp_path)
+    (tmp_path / "cur" / "1.a:2,").rename(tmp_path / "cur" / "1.a:2,S")
+    load_path(store, tmp_path)
+    [refused] = deliveries.refused(store)
+    assert refused.source.endswith("1.a:2,S")
+
+
+def test_a_file_that_could_not_be_read_is_one_refusal_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document()))
+    store = Store.memory()
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("loaders.directory.os.read", fail)
+        for _ in range(3):
+            assert load_path(store, path).refused == 1
+        assert [one.reason for one in deliveries.refused(store)] == ["input/output error"]
+    assert load_path(store, path).reports == 1
+    assert deliveries.refused(store) == []
+
+
+def test_the_store_does_not_read_its_own_files(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(document()))
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    with store.staying(), store.writing() as connection:
+        connection.execute("INSERT INTO properties VALUES ('x', 'y')")  # so that it has a log, too
+    assert numbers(load_path(store, tmp_path)) == (1, 0, 0, 0)
+    assert not [one for one in ask(store, "SELECT source FROM deliveries") if "/s.duckdb" in one[0]]
+
+
+def test_what_is_no_report_fills_a_batch_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_BATCH_ARRIVALS", 10)
+    sizes: list[int] = []
+
+    def recorded(store: Store, batch: Batch, now: datetime) -> Stored:
+        sizes.append(len(batch.arrivals))
+        return write(store, batch, now)
+
+    monkeypatch.setattr(run_module, "write", recorded)
+    put(Store.memory(), *[b"hello"] * 35)
+    assert sizes == [10, 10, 10, 5]
 
 
 # Files.

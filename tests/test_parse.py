@@ -461,6 +461,12 @@ def test_the_canonical_policy_ignores_order_case_and_spacing() -> None:
         assert found.canonical == "mode=testing max_age=9 mx=a.example,b.example"
 
 
+def test_an_mx_line_with_a_u_label_is_compared_as_an_a_label() -> None:
+    lines = ["version: STSv1", "mode: testing", "mx: mx.bücher.example", "max_age: 1"]
+    found = first(document(policy(policy_string=lines, mx_host=...)))
+    assert found.mx_host == ("mx.xn--bcher-kva.example",)
+
+
 def test_a_policy_line_repeated_counts_as_its_first() -> None:
     lines = ["version: STSv1", "mode: testing", "mode: enforce", "max_age: 1", "max_age: 2"]
     found = first(document(policy(policy_string=lines)))

@@ -162,6 +162,7 @@ def test_columns_arrive_as_they_are(tmp_path: Path) -> None:
         "reason": ["", "r"],
         "report": [None, 2**62],
         "vouched": [True, False],
+        "mailed": [False, True],
         "loaded_at": ["2026-01-02 03:04:05", "2026-01-02 03:04:05.678901"],
         "received_at": [None, "2026-01-01 00:00:00"],
         "sender": [None, "x"],
@@ -178,8 +179,8 @@ def test_columns_arrive_as_they_are(tmp_path: Path) -> None:
                        "FROM deliveries ORDER BY delivery")  # fmt: skip
     assert found[0][1] == columns["source"][0]
     assert found[1][:7] == (2, "ü\x1b[31m", "n", "refused", "r", 2**62, False)
-    assert [row[7] for row in found] == columns["loaded_at"]
-    assert [row[8] for row in found] == [True, False]
+    assert [row[8] for row in found] == columns["loaded_at"]
+    assert [row[9] for row in found] == [True, False]
     assert ask(store, "SELECT content FROM payloads") == [(b"\x00\xff\x1f",)]
 
 

@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from tlsrpt.limits import LIMITS
 from tlsrpt.mta_sts import matches
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def classify(
         cause, impact = "mx-not-in-policy", "would-block"
     if cause in _DANE or (policy_type == "tlsa" and impact != "none"):
         return Cause(cause, "dane")
-    if policy_type == "no-policy-found" and impact != "none":
+    if policy_type != "sts" and impact != "none":
         return Cause(cause, "projected")
     return Cause(cause, impact)
 
@@ -165,7 +166,8 @@ def evaluate(policy: Policy) -> Evaluation:
     if not policy.failure_details:
         failed = policy.total_failure_session_count
         is_sts = policy.policy_type == "sts"
-        return Evaluation(0, failed, policy.total_successful_session_count + failed if is_sts else 0, ())
+        evaluated = min(policy.total_successful_session_count + failed, LIMITS.session_count)
+        return Evaluation(0, failed, evaluated if is_sts else 0, ())
     causes = tuple(
         [
             classify(
@@ -186,9 +188,12 @@ def evaluate(policy: Policy) -> Evaluation:
             blocking += row.failed_session_count
         elif cause.cause in _POLICY_UNAVAILABLE:
             unavailable += row.failed_session_count
+    # Rows may say anything; what they add up to stays a number that every store and reader takes.
+    blocking = min(blocking, LIMITS.session_count)
     unclassified = max(0, failed - explained)
     if policy.policy_type != "sts":
         return Evaluation(0, unclassified, 0, causes)
     would_block = min(blocking, failed) if failed else blocking
     evaluated = policy.total_successful_session_count + max(failed - min(failed, unavailable), would_block)
+    evaluated = min(evaluated, LIMITS.session_count)
     return Evaluation(min(would_block, evaluated), unclassified, evaluated, causes)

@@ -216,6 +216,7 @@ def _zip(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
     except ArchiveError as error:
         yield Refused(name, content, around.mail, f"zip: {error}")
         return
+    unreadable: list[str] = []
     for entry in entries:
         if not entry.is_content:
             continue
@@ -223,12 +224,15 @@ def _zip(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
         try:
             member = archive.read_entry(read_at, entry, around.most)
         except ArchiveError as error:
-            yield Refused(entry.name, content, around.mail, f"zip: {_reason(error, around)}")
+            unreadable.append(f"{entry.name}: {_reason(error, around)}")
             continue
         if member.startswith(archive.ZIP):
             yield Refused(entry.name, member, around.mail, "zip: a zip in a zip is not supported")
         else:
             yield from _inside(member, entry.name, around)
+    if unreadable:
+        # One refusal for all, with the archive: a member cannot be tried again by itself.
+        yield Refused(name, content, around.mail, f"zip: {'; '.join(unreadable)}")
     if empty:
         yield from _other(b"", name, around)
 
@@ -241,9 +245,9 @@ def _tar(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
             empty = False
             if entry.size > around.most:
                 reason = _reason(TooLargeError(larger_than(around.most)), around)
-                yield Refused(entry.name, content, around.mail, f"tar: {reason}")
-            else:
-                yield from _inside(archive.read_tar_entry(stream, entry), entry.name, around)
+                yield Refused(name, content, around.mail, f"tar: from {entry.name} on: {reason}")
+                return
+            yield from _inside(archive.read_tar_entry(stream, entry), entry.name, around)
     except ArchiveError as error:
         yield Refused(name, content, around.mail, f"tar: {error}")
         return
@@ -341,8 +345,9 @@ def _parts(parts: list[mail.Part], told: list[bool], around: _Around) -> list[Op
             opened = list(_open(part.content, part.name, around._replace(announced=True) if is_told else around))
         reports += any(isinstance(one, Document) for one in opened)
         if reports > around.limits.report_parts:
+            # Each by itself, so that each can be tried again.
             reason = f"more than {around.limits.report_parts} report attachments"
-            return [*found, Refused(part.name, part.content, around.mail, reason)]
+            opened = [Refused(part.name, part.content, around.mail, reason)]
         found += opened
     return found
 

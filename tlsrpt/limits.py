@@ -37,6 +37,8 @@ class Limits(NamedTuple):
     tar_members: int = 100_000  # likewise inside a mail
 
     # A report.
+    reports: int = 1_000  # a document
+    refused_entries: int = 100  # a report, kept by themselves
     policies: int = 1_000
     failure_details: int = 10_000  # a policy
     failure_details_total: int = 50_000  # a report

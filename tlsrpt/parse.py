@@ -380,10 +380,11 @@ def _read_policy(policy_type: str, given: tuple[str, ...], hosts: tuple[str, ...
     if policy_type != "sts" or not (lines or mx_host):
         return _Said(lines, mx_host, None, None, "", odd_lines, odd_hosts)
     said = directives(lines)
+    named = tuple([domain(name).value for name in said.mx])
     age = "?" if said.max_age is None else said.max_age
-    canonical = f"mode={said.mode or '?'} max_age={age} mx={','.join(sorted(set(said.mx or mx_host)))}"
+    canonical = f"mode={said.mode or '?'} max_age={age} mx={','.join(sorted(set(named or mx_host)))}"
     # Microsoft and Mail.ru never send mx-host; the policy says the same.
-    return _Said(lines, mx_host or said.mx, said.mode, said.max_age, canonical, odd_lines, odd_hosts)
+    return _Said(lines, mx_host or named, said.mode, said.max_age, canonical, odd_lines, odd_hosts)
 
 
 def _lines(lines: tuple[str, ...]) -> Noted[tuple[str, ...]]:

@@ -29,8 +29,17 @@ def repair(content: bytes, given: Hints, limits: Limits) -> Parsed:
 
     Raises ReportError if none can be read.
     """
+    try:
+        return _repair(content, given, limits)
+    except RecursionError as error:
+        raise ReportError("nested too deeply for JSON") from error
+
+
+def _repair(content: bytes, given: Hints, limits: Limits) -> Parsed:
     text, defects = _decode(content)
     values = list(_documents(text, defects))
+    if len(values) > limits.reports:
+        raise ReportError(f"more than {limits.reports:,} reports in one document")
     several = len(values) > 1
     readings: list[Reading] = []
     refused: list[RefusedEntry] = []
@@ -134,6 +143,11 @@ def _why_not_json(error: ValueError) -> str:
 # JSON values to the strict shape.
 
 
+def _hash(value: object) -> str:
+    """Return a hash of a JSON value, whatever the order of its members and the blanks between them."""
+    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
 class _EntryError(Exception):
     """This entry cannot be read."""
 
@@ -168,10 +182,9 @@ class _Reader:
             "organization-name": organization_name,
             "date-range": self.date_range(value.get("date-range")),
             "contact-info": self.text(value, "contact-info", "", self.limits.name_length),
-            "report-id": report_id or f"sha256-{blake2b(content, digest_size=12).hexdigest()}",
+            "report-id": report_id or f"blake2b-{_hash(value)}",
         }
         if report_id is None:
-            document["report-id"] = f"blake2b-{blake2b(content, digest_size=12).hexdigest()}"
             self.note("report-id", "missing, a hash of the report stands for it")
         document["policies"] = list(self.policies(entries, report_id))
         if entries and not document["policies"]:
@@ -248,7 +261,9 @@ class _Reader:
 
     def refuse(self, where: str, entry: object, reason: str) -> None:
         self.note(where, f"refused: {reason}")
-        self.refused.append(RefusedEntry(where, json.dumps(entry).encode(), reason))
+        # The document is kept whole, so nothing is lost by not keeping each of a flood.
+        if len(self.refused) < self.limits.refused_entries:
+            self.refused.append(RefusedEntry(where, json.dumps(entry).encode(), reason))
 
     def policy(self, entry: object, where: str, inherited: str | None) -> dict[str, Any]:
         if not isinstance(entry, _Object):
@@ -441,7 +456,8 @@ class _Reader:
     # -- any level
 
     def twice(self, value: _Object, where: str) -> None:
-        for key in value.twice:
+        for name in value.twice[: self.limits.defects]:
+            key = self.clean(name, where, self.limits.name_length)
             place = f"{where}.{key}" if where else key
             self.note(place, "stands there twice, the last one counts")
 

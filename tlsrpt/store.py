@@ -504,4 +504,9 @@ def _array(column: Column, kind: str) -> Any:  # noqa: ANN401 - an Arrow array, 
             [None, nanoarrow.c_buffer(offsets, nanoarrow.int32())],
             children=[strings],
         )
-    return nanoarrow.c_array(column, _ARROW[kind]())
+    try:
+        return nanoarrow.c_array(column, _ARROW[kind]())
+    except UnicodeEncodeError:
+        # Readers replace lone surrogates; one that slipped through costs its character, not the batch.
+        clean = [value and value.encode("utf-8", "replace").decode() for value in column]
+        return nanoarrow.c_array(clean, _ARROW[kind]())

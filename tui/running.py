@@ -61,6 +61,8 @@ def _one_line(function: Callable[P, R]) -> Callable[P, R]:
 def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, form: str) -> int:
     """Load paths into the store and return the exit status."""
     _are_there(paths)
+    # In the store a file has one name, wherever one stands when it is loaded.
+    paths = list(dict.fromkeys(path if path == "-" else os.path.abspath(path) for path in paths))  # noqa: PTH100
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
         store = Store.open(database, create=True)
         known = loaders.known_files(store, vouch=vouch)

@@ -8,11 +8,11 @@ WITH scoped AS (
 ),
 policies_of AS (
   SELECT count(DISTINCT policy_domain) AS domains,
-    coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type = 'sts'), 0)::BIGINT AS sts_successful,
-    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'sts'), 0)::BIGINT AS sts_failed,
-    coalesce(sum(would_block), 0)::BIGINT AS would_block,
-    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa'), 0)::BIGINT AS tlsa_failed,
-    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')), 0)::BIGINT
+    coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type = 'sts'), 0) AS sts_successful,
+    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'sts'), 0) AS sts_failed,
+    coalesce(sum(would_block), 0) AS would_block,
+    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa'), 0) AS tlsa_failed,
+    coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')), 0)
       AS no_policy_failed
   FROM scoped
 ),

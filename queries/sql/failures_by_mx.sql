@@ -1,7 +1,7 @@
 -- Failed sessions by MX and policy type, most first.
 SELECT mx_key AS key, policy_type,
-  sum(failed_session_count)::BIGINT AS failed_session_count,
-  coalesce(sum(failed_session_count) FILTER (WHERE impact IN ('would-block', 'unclear')), 0)::BIGINT AS would_block,
+  sum(failed_session_count) AS failed_session_count,
+  coalesce(sum(failed_session_count) FILTER (WHERE impact IN ('would-block', 'unclear')), 0) AS would_block,
   count(DISTINCT organization) AS organizations,
   count(DISTINCT policy_domain) AS domains,
   count(DISTINCT day) AS days,

@@ -1,6 +1,6 @@
 -- The reports behind failures, newest day first: one row per report, policy type, result type and reason.
 SELECT report, day, organization, policy_type, result_type, failure_reason_code,
-  sum(failed_session_count)::BIGINT AS failed_session_count,
+  sum(failed_session_count) AS failed_session_count,
   count(DISTINCT sending_mta_ip) AS sending_mta_ips,
   min(sending_mta_ip) AS sending_mta_ip,
   min(receiving_ip) AS receiving_ip,

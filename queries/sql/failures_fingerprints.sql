@@ -1,7 +1,7 @@
 -- Failure series per organization. One session may stand under two policy types: the larger sum is taken.
 WITH typed AS (
   SELECT policy_domain, organization, cause, mx_key, policy_type, min(impact) AS impact,
-    sum(failed_session_count)::BIGINT AS failed_session_count
+    sum(failed_session_count) AS failed_session_count
   FROM counted_failures WHERE TRUE
   AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
@@ -20,9 +20,10 @@ scoped AS (
 ),
 always AS (
   SELECT policy_domain, organization, cause, mx_key, min(day) AS first_day, max(day) AS last_day,
-    count(DISTINCT day) FILTER (WHERE ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)) AS days
+    count(DISTINCT day) FILTER (WHERE $since IS NULL OR day >= $since) AS days
   FROM counted_failures
-  WHERE ($policy_domain IS NULL OR policy_domain = $policy_domain)
+  WHERE ($until IS NULL OR day <= $until)
+    AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
     AND ($policy_type IS NULL OR policy_type = $policy_type)
   GROUP BY policy_domain, organization, cause, mx_key
 )

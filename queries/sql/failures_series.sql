@@ -2,7 +2,7 @@
 -- One session may stand under two policy types: the larger sum of an organization is taken.
 WITH typed AS (
   SELECT policy_domain, cause, mx_key, organization, policy_type, max(impact) AS impact,
-    sum(failed_session_count)::BIGINT AS failed_session_count
+    sum(failed_session_count) AS failed_session_count
   FROM counted_failures WHERE TRUE
   AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
@@ -20,7 +20,7 @@ told AS (
   FROM typed GROUP BY policy_domain, cause, mx_key, organization
 ),
 scoped AS (
-  SELECT policy_domain, cause, mx_key, sum(failed_session_count)::BIGINT AS failed_session_count,
+  SELECT policy_domain, cause, mx_key, sum(failed_session_count) AS failed_session_count,
     count(*) AS organizations,
     CASE WHEN bool_or(impact = 'would-block') THEN 'would-block' WHEN bool_or(impact = 'unclear') THEN 'unclear'
       ELSE max(impact) END AS impact,
@@ -29,9 +29,10 @@ scoped AS (
 ),
 always AS (
   SELECT policy_domain, cause, mx_key, min(day) AS first_day, max(day) AS last_day,
-    count(DISTINCT day) FILTER (WHERE ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)) AS days
+    count(DISTINCT day) FILTER (WHERE $since IS NULL OR day >= $since) AS days
   FROM counted_failures
-  WHERE ($policy_domain IS NULL OR policy_domain = $policy_domain)
+  WHERE ($until IS NULL OR day <= $until)
+    AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
     AND ($organization IS NULL OR organization = $organization)
     AND ($policy_type IS NULL OR policy_type = $policy_type)
     AND ($result_type IS NULL OR result_type = $result_type)

@@ -1,8 +1,8 @@
 -- Policies as organizations saw them, newest first; texts that differ only in form are one policy.
 SELECT policy_domain, policy_type, canonical, organization, min(day) AS first_day, max(day) AS last_day,
   count(DISTINCT report) AS reports,
-  sum(total_successful_session_count)::BIGINT AS successful,
-  sum(total_failure_session_count)::BIGINT AS failed
+  sum(total_successful_session_count) AS successful,
+  sum(total_failure_session_count) AS failed
 FROM counted_policies WHERE TRUE
   AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)

@@ -8,12 +8,12 @@ WITH wanted AS (
 scoped AS (
   SELECT report,
     string_agg(DISTINCT policy_domain, ', ' ORDER BY policy_domain) AS policy_domains,
-    sum(total_successful_session_count) FILTER (WHERE policy_type = 'sts')::BIGINT AS sts_successful,
-    sum(total_failure_session_count) FILTER (WHERE policy_type = 'sts')::BIGINT AS sts_failed,
-    sum(total_successful_session_count) FILTER (WHERE policy_type = 'tlsa')::BIGINT AS tlsa_successful,
-    sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa')::BIGINT AS tlsa_failed,
-    sum(total_successful_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa'))::BIGINT AS no_policy_successful,
-    sum(total_failure_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa'))::BIGINT AS no_policy_failed
+    sum(total_successful_session_count) FILTER (WHERE policy_type = 'sts') AS sts_successful,
+    sum(total_failure_session_count) FILTER (WHERE policy_type = 'sts') AS sts_failed,
+    sum(total_successful_session_count) FILTER (WHERE policy_type = 'tlsa') AS tlsa_successful,
+    sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa') AS tlsa_failed,
+    sum(total_successful_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')) AS no_policy_successful,
+    sum(total_failure_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')) AS no_policy_failed
   FROM policies WHERE report IN (SELECT report FROM wanted) GROUP BY report
 )
 SELECT wanted.report, day, organization, coalesce(policy_domains, '') AS policy_domains, sts_successful, sts_failed,

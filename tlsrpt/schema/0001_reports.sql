@@ -16,7 +16,8 @@ CREATE TABLE deliveries (
     reason VARCHAR NOT NULL,        -- why it was refused, what it was if skipped, else empty
     report BIGINT,                  -- the report it brought, or belongs to
     vouched BOOLEAN NOT NULL,       -- the operator answers for its origin
-    loaded_at TIMESTAMP NOT NULL,
+    mailed BOOLEAN NOT NULL,        -- it came in a mail
+    loaded_at TIMESTAMP NOT NULL,   -- when it was last read
     received_at TIMESTAMP,          -- when its mail came
     sender VARCHAR,                 -- domain of From
     subject VARCHAR,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from loaders import Summary
+from loaders import Delivery, Summary
 from loaders.batch import Stored, write
 from loaders.directory import reopened
 from loaders.run import CONTAINER, Origin, Reader, file_name
-from tlsrpt.delivery import Document, Mail, Refused, unpack
+from tlsrpt.delivery import Document, Mail, Refused, Skipped, unpack
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Defect, ReportError
 
@@ -33,6 +33,7 @@ class _Kept(NamedTuple):
     delivery: int
     origin: Origin
     name: str
+    reason: str
     content: bytes
     mail: Mail | None
     report: int | None
@@ -70,16 +71,27 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
 def _try_again(reader: Reader, kept: _Kept) -> None:
     """Take in a refused delivery once more; what becomes of it replaces the refusal."""
     reader.batch.replaced.append(kept.delivery)
-    for delivery in reopened(kept.content, kept.origin.source):
+    # What came in a mail stays within the limits of a mail; a file of the operator's may be any archive.
+    inside = (
+        [Delivery(kept.origin.source, "", kept.content)] if kept.mail else reopened(kept.content, kept.origin.source)
+    )
+    taken = False
+    for delivery in inside:
         origin = kept.origin.inside(delivery.member)
         if delivery.refused is not None:
             reader.refuse(Refused(kept.name, delivery.content, kept.mail, delivery.refused), origin)
+            taken = True
             continue
         for opened in unpack(delivery.content, kept.name or origin.name):
+            if isinstance(opened, Skipped):
+                continue
             # A part that was kept by itself has lost the mail around it; the store has not.
-            if kept.mail is not None and isinstance(opened, Document | Refused) and opened.mail is None:
-                opened = opened._replace(mail=kept.mail)  # noqa: PLW2901 - the same thing, completed
-            reader.take(opened, origin)
+            whole = opened._replace(mail=kept.mail) if kept.mail and opened.mail is None else opened
+            reader.take(whole, origin)
+            taken = True
+    if not taken:
+        # It announced a report when it came, and its bytes alone do not tell; they are not thrown away.
+        reader.refuse(Refused(kept.name, kept.content, kept.mail, kept.reason), kept.origin)
 
 
 def _derive_anew(reader: Reader, kept: _Kept) -> None:
@@ -128,15 +140,15 @@ def _chunks(store: Store, which: str, until: int) -> Iterator[list[_Kept]]:
 
 
 def _kept(*row: Any) -> _Kept:  # noqa: ANN401 - a row of the question below
-    delivery, source, name, vouched, content, *mail, report, trust, container = row
+    delivery, source, name, reason, vouched, mailed, content, *mail, report, trust, container = row
     origin = Origin(source, file_name(source.rpartition(": ")[2]), vouched)
-    around = Mail(*mail) if any(mail) else None
-    return _Kept(delivery, origin, name, content, around, report, trust, tuple(container or ()))
+    odd = tuple(container or ())
+    return _Kept(delivery, origin, name, reason, content, Mail(*mail) if mailed else None, report, trust, odd)
 
 
 _KEPT = """
-SELECT d.delivery, d.source, d.name, d.vouched, p.content, d.message_id, d.sender, d.subject, d.report_domain,
-    d.report_submitter, d.received_at, d.report, r.trust,
+SELECT d.delivery, d.source, d.name, d.reason, d.vouched, d.mailed, p.content, d.message_id, d.sender,
+    d.subject, d.report_domain, d.report_submitter, d.received_at, d.report, r.trust,
     (SELECT list(message) FROM defects WHERE report = d.report AND place = $container) AS container
 FROM deliveries AS d
 JOIN payloads AS p ON p.delivery = d.delivery
