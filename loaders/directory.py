@@ -309,7 +309,15 @@ def _messages(stream: BinaryIO, most: int) -> Iterator[bytes | None]:
     append forget the one, and a text that begins a line with "From " lacks the other.
     """
     data, at, too_large = b"", 0, False
-    while chunk := stream.read(_CHUNK):
+    broken: Exception | None = None
+    chunks = _chunks(stream)
+    while True:
+        try:
+            chunk = next(chunks, b"")
+        except (EOFError, OSError, zlib.error) as error:
+            broken, chunk = error, b""
+        if not chunk:
+            break
         data += chunk
         start = 0
         while 0 <= (end := data.find(b"\nFrom ", at)) < len(data) - _LOOK:
@@ -325,7 +333,24 @@ def _messages(stream: BinaryIO, most: int) -> Iterator[bytes | None]:
     for separator in _SEPARATOR.finditer(data, at):
         yield None if too_large else _unquoted(data[start : separator.start() + 1], most)
         start, too_large = separator.start() + 1, False
+    if broken is not None:
+        raise broken  # the last message may have lost its end
     yield None if too_large else _unquoted(data[start:], most)
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what can be read, also just before a damage; bytes after the end of a gzip are passed over."""
+    read = cast("io.BufferedReader", stream).read1
+    while True:
+        try:
+            chunk = read(_CHUNK)
+        except gzip.BadGzipFile as error:
+            if str(error).startswith("Not a gzipped file"):
+                return
+            raise
+        if not chunk:
+            return
+        yield chunk
 
 
 def _unquoted(message: bytes, most: int) -> bytes | None:

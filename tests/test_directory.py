@@ -431,6 +431,19 @@ def test_a_cut_gzip_of_an_mbox_is_refused_from_there_on(tmp_path: Path) -> None:
     assert last.refused == "mbox: truncated"
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\0" * 40, b"rubbish"])
+def test_bytes_after_the_gzip_of_an_mbox_cost_nothing(tmp_path: Path, end: bytes) -> None:
+    content = gzip.compress(mbox(*[report_mail()] * 50)) + end
+    assert [one.content for one in deliveries(write(tmp_path / "a", content))] == [report_mail()] * 50
+
+
+def test_the_messages_before_a_cut_are_kept_however_short_the_mbox_is(tmp_path: Path) -> None:
+    *before, last = deliveries(write(tmp_path / "a", gzip.compress(mbox(*[report_mail()] * 50))[:-20]))
+    assert len(before) >= 45
+    assert {one.content for one in before} == {report_mail()}
+    assert last.refused == "mbox: truncated"
+
+
 def test_an_mbox_in_an_archive_is_split_too(tmp_path: Path) -> None:
     content = mbox(report_mail(), report_mail())
     packed = gzip.compress(content)
