@@ -87,6 +87,21 @@ def test_it_ends_when_its_terminal_goes_away(database: Path, *, deaf: bool) -> N
         assert program.hang_up() == 128 + signal.SIGHUP
 
 
+def test_it_ends_when_its_terminal_goes_away_with_its_first_words(database: Path) -> None:
+    with Program(arguments(database), deaf=True) as program:
+        program.wait_for("\x1b[?1049h")
+        assert program.hang_up() == 128 + signal.SIGHUP
+
+
+def test_a_signal_ends_it_though_its_terminal_takes_nothing(database: Path) -> None:
+    with Program(arguments(database), size=(200, 60)) as program:
+        program.wait_for("mx2.example.org")
+        for _ in range(100):  # each draws a screen that nobody reads
+            program.press("2" + "1")
+        program.signal(signal.SIGTERM)
+        assert program.ended_unread() == 128 + signal.SIGTERM
+
+
 def test_no_color_means_no_colour(database: Path) -> None:
     with Program(arguments(database), {"NO_COLOR": "1"}) as program:
         program.wait_for("mx2.example.org")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import on, work
@@ -29,6 +31,7 @@ from tui.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from textual.binding import BindingType
     from textual.screen import Screen
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
 SHOW_AGAIN = 0.25  # seconds between two figures of progress
+PATIENCE = 2.0  # seconds for leaving the terminal as it was, once asked to end
 COPIES = 74_000  # bytes that terminals take for the clipboard
 
 
@@ -108,27 +112,41 @@ class Workbench(App[None]):
 
     def on_mount(self) -> None:
         """Begin in the background, once the first frame is there."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._ended_by, number)
         if not self.is_headless:
-            threading.Thread(target=self._wait_for_hang_up, name="hang-up", daemon=True).start()
+            self._heed_signals()
         self.call_after_refresh(self._begin)
 
-    def _wait_for_hang_up(self) -> None:
+    def _heed_signals(self) -> None:
+        """End on a signal, and when the terminal goes away, whatever state the loop is in."""
+        loop = asyncio.get_running_loop()
+
+        def end(number: int, frame: FrameType | None = None) -> None:
+            del frame
+            # A terminal that takes nothing holds the loop in a write, and no handler of the loop ever runs.
+            late = threading.Timer(PATIENCE, os._exit, (128 + number,))
+            late.daemon = True
+            late.start()
+            with suppress(RuntimeError):  # the loop has ended already
+                loop.call_soon_threadsafe(self._ended_by, number)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, end)
+        threading.Thread(target=self._wait_for_hang_up, args=(end,), name="hang-up", daemon=True).start()
+
+    def _wait_for_hang_up(self, end: Callable[[int], None]) -> None:
         """End when the terminal goes away without a signal, on whose end Textual would read for ever."""
         terminal = select.poll()
         terminal.register(sys.__stdin__.fileno() if sys.__stdin__ else 0, 0)  # asks for nothing but a hang-up
         [(_, event)] = terminal.poll()
         if not event & select.POLLNVAL:  # a system that cannot tell this of a terminal
-            self.call_from_thread(self._ended_by, signal.SIGHUP)
+            end(signal.SIGHUP)
 
     def _begin(self) -> None:
         self.begin()
         if not self.evidence.paths:
             self.set_interval(LOOK_AGAIN, self._look_again)
 
-    def _ended_by(self, number: signal.Signals) -> None:
+    def _ended_by(self, number: int) -> None:
         self.exit(return_code=128 + number)
 
     # Evidence
