@@ -480,6 +480,7 @@ def test_an_mbox_of_many_messages_is_streamed(tmp_path: Path) -> None:
         (mbox(report_mail(), report_mail()), ["message 1", "message 2"]),
         (b"", [""]),
     ],
+    ids=itertools.count(),  # compressed bytes tell the time, and would be other names for other workers
 )
 def test_standard_input_is_read_like_a_file(
     monkeypatch: pytest.MonkeyPatch, content: bytes, members: list[str]
