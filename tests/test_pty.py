@@ -133,6 +133,32 @@ def test_reports_from_standard_input_can_be_browsed_with_keys(tmp_path: Path) ->
         assert program.ended() == 0
 
 
+def test_nothing_is_written_after_the_terminal_is_as_it_was(tmp_path: Path) -> None:
+    folder = write(tmp_path / "reports", small())
+    with Program([str(folder)], {"TLSRPT_DATABASE": str(tmp_path / "none.duckdb")}) as program:
+        program.wait_for("mx2.example.org")
+        program.press("q")
+        assert program.ended() == 0
+        assert OURS.sub(b"", program.output.rpartition(LEAVE)[2]).strip() == b""
+
+
+def test_words_that_follow_the_slash_at_once_are_words(database: Path) -> None:
+    with Program(arguments(database)) as program:
+        program.wait_for("mx2.example.org")
+        place = program.press("/qu/")
+        program.wait_for("filter: qu/", since=place)
+
+
+def test_a_store_that_cannot_be_read_says_so_and_ends_with_1(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    path.write_bytes(b"this is no store" * 1000)
+    with Program(arguments(path)) as program:
+        program.wait_for("The store cannot be read.")
+        program.wait_for(str(path)[:20])
+        program.press("23q")
+        assert program.ended() == 1
+
+
 def test_copying_sends_the_command_to_the_clipboard_and_nothing_else(database: Path) -> None:
     with Program(arguments(database)) as program:
         program.wait_for("example.net")

@@ -87,6 +87,13 @@ class Workbench(App[None]):
             super().__init__()
             self.summary = summary
 
+    class Broken(Message):
+        """The evidence cannot be asked."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
     class Failed(Message):
         """Something could not be done."""
 
@@ -99,6 +106,7 @@ class Workbench(App[None]):
         self.animation_level = "none"
         self.evidence = evidence
         self.ready = False  # whether the evidence can be asked
+        self.broken = ""  # why the evidence cannot be asked
         self.refused = 0  # deliveries refused, for the head
         self._tops: dict[str, Callable[[], Asking]] = {
             "domains": DomainsScreen,
@@ -172,11 +180,18 @@ class Workbench(App[None]):
                 summary = self.evidence.read_paths(reading, lambda: worker.is_cancelled)
                 self.post_message(self.Read(summary))
         except (SourceError, StoreError) as error:
-            self.post_message(self.Failed(str(error)))
+            self.post_message(self.Broken(str(error)))
+
+    @on(Broken)
+    def _is_broken(self, message: Broken) -> None:
+        self.progress = ""
+        self.broken = message.reason
+        self.renew()
 
     @on(Ready)
     def _is_ready(self, message: Ready) -> None:
         self.ready = True
+        self.broken = ""
         self.progress = "reading" if self.evidence.paths else ""
         self.set_reactive(Workbench.days, message.days)
         self.changed()
@@ -215,7 +230,10 @@ class Workbench(App[None]):
 
     def _look_again(self) -> None:
         if self.evidence.changed():
-            self.changed()
+            if self.broken:
+                self.begin()
+            else:
+                self.changed()
 
     def changed(self) -> None:
         """Have the screen ask again: there may be new answers."""

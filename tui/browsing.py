@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -25,7 +26,9 @@ def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
 
     app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ)
     app.run()
-    return app.return_code or 0
+    app.evidence.close()
+    gc.collect()  # duckdb writes a line to stderr for everything of it that is left at the end
+    return app.return_code or (1 if app.broken else 0)
 
 
 def _interactive(paths: Sequence[str]) -> bool:

@@ -44,6 +44,13 @@ class Evidence:
                     self._store = Opened.open(self.database)
             return self._store
 
+    def close(self) -> None:
+        """Let go of the store."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
     def read_paths(self, progress: Callable[[Status], None], stopped: Callable[[], bool]) -> Summary:
         """Read the paths into memory; the operator chose them, so they count as vouched for."""
         from loaders import load  # noqa: PLC0415 - duckdb and pydantic wait for the first frame

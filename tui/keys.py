@@ -102,7 +102,12 @@ def bindings(*places: str) -> list[BindingType]:
     # Textual is not there when the command line or the docs read this list.
     from textual.binding import Binding  # noqa: PLC0415 - see above
 
-    return [Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS if key.place in places]
+    # The filter comes before the list gets its key, so that words typed at once are not taken for keys.
+    return [
+        Binding(key.keys, key.action, key.meaning, show=False, priority=key.action == "screen.filter")
+        for key in KEYS
+        if key.place in places
+    ]
 
 
 def footer(screen: str) -> list[Key]:

@@ -79,6 +79,9 @@ class Asking(Screen[None]):
         """Draw an answer; None says that there is no store."""
         raise NotImplementedError
 
+    def explain(self, reason: str) -> None:
+        """Say why there is nothing to ask."""
+
     def body(self) -> ComposeResult:
         """Yield what is between head and footer."""
         raise NotImplementedError
@@ -126,6 +129,9 @@ class Asking(Screen[None]):
 
     def renew(self) -> None:
         """Ask, unless this was asked already."""
+        if self.bench.broken:
+            self.explain(self.bench.broken)
+            return
         wanted = Asked(self.scope(), self.bench.evidence.version)
         if self.bench.ready and wanted != self.asked:
             self.asked = wanted

@@ -9,6 +9,7 @@ from textual.widgets import Input, Static
 
 from tui.draw import content
 from tui.screens.base import Asking
+from tui.screens.empty import told
 from tui.text import safe
 from tui.widgets.table import Table
 
@@ -115,14 +116,24 @@ class Listing(Asking):
     def _opened(self, event: Table.Opened) -> None:
         self.open(event.row)
 
+    def explain(self, reason: str) -> None:
+        """Show in place of the list why there is none."""
+        self.list_rows((), content(), told("The store cannot be read.", reason))
+
     # Filtering
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action can be done now: in the filter its key is a character."""
+        if action == "filter" and isinstance(self.focused, Input):
+            return False
+        return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
         """Ask for words."""
         entry = self.query_one(Input)
         entry.display = True
         entry.cursor_blink = False
-        entry.focus()
+        self.set_focus(entry)  # at once, for the next key
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
