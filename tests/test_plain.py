@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.cells import cell_len
 from stories import POISONS
 
 from tui.plain import FORMATS, Table, written
@@ -84,6 +85,29 @@ def test_a_table_fits_the_terminal_and_is_whole_in_a_pipe() -> None:
     long = table("a-very-long-name." * 8 + "example", columns=("policy_domain", "failed_session_count", "last_day"))
     assert max(map(len, written(long, "table", 60).splitlines())) <= 60
     assert "a-very-long-name." * 8 + "example" in written(long, "table", None)
+
+
+REFUSED = ("reason", "source", "name", "size", "loaded_at")
+
+
+def refusal(reason: str, source: str) -> Table:
+    row: dict[str, object] = {"reason": reason, "source": source, "name": "report.json.gz", "size": 1234567}
+    return Table([row | {"loaded_at": datetime(2026, 11, 20, 6, 30, 5)}], REFUSED, REFUSED)
+
+
+def test_what_a_narrow_terminal_goes_without_is_not_the_reason() -> None:
+    reason = "no report: date-range is missing"
+    shown = written(refusal(reason, "/var/mail/" + "reports/" * 20), "table", 80)
+    assert reason in shown
+    assert "loaded" not in shown
+    assert "report.json.gz" in written(refusal(reason, "a"), "table", None)
+
+
+@pytest.mark.parametrize("room", [10, 20, 40, 60, 80, 100, 132])
+@pytest.mark.parametrize("wide", ["example", "例え" * 40, "a-very-long-name." * 8])
+def test_no_line_is_wider_than_the_terminal(room: int, wide: str) -> None:
+    for one in (table(wide), refusal(wide, wide)):
+        assert max(map(cell_len, written(one, "table", room).splitlines())) <= room
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -19,7 +19,25 @@ FORMATS = ("table", "json", "csv", "markdown")
 MISSING = "-"
 
 _FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 - the full-width ones work in spreadsheets too
-_LEAST = 12  # cells that a column of text may shrink to
+_LEAST = 12  # cells that a column of text may shrink to, if it can be helped
+_KEYS = {"reason": 40, "source": 24, "cause": 24, "mx_key": 18, "policy_type": 15, "canonical": 16, "policy_domain": 10}
+_TIGHT = 4  # cells that any column of text may shrink to
+# What a terminal that is too narrow goes without, first to last.
+_DROPPED = (
+    "loaded_at",
+    "days",
+    "organizations",
+    "name",
+    "no_policy_successful",
+    "tlsa_failed",
+    "defects",
+    "first_day",
+    "trust",
+    "last_day",
+    "failure_rate",
+    "size",
+)
+_SHORT = {"organizations": "orgs"}
 _RATES = frozenset({"failure_rate"})
 
 
@@ -117,14 +135,17 @@ def _table(table: Table, room: int | None) -> str:
     if not table.rows:
         return ""
     numeric = {field: _numeric(table, field) for field in table.columns}
-    cells = [[shown(field, row[field]) for field in table.columns] for row in table.rows]
-    longest = [
-        max(*(width(line[place]) for line in cells), *(len(word) for word in field.split("_")))
-        for place, field in enumerate(table.columns)
-    ]
-    needs = [Need(size, 0 if numeric[field] else _LEAST) for size, field in zip(longest, table.columns, strict=True)]
-    widths = longest if room is None else fit(needs, room - len(needs) + 1)  # two blanks between columns
-    broken = [_broken(field, size) for field, size in zip(table.columns, widths, strict=True)]
+    longest = {
+        field: max(
+            *(width(shown(field, row[field])) for row in table.rows),
+            *(len(word) for word in _SHORT.get(field, field).split("_")),
+        )
+        for field in table.columns
+    }
+    sizes = longest if room is None else _fitted(longest, numeric, room)
+    columns, widths = list(sizes), list(sizes.values())
+    cells = [[shown(field, row[field]) for field in columns] for row in table.rows]
+    broken = [_broken(_SHORT.get(field, field), size) for field, size in sizes.items()]
     height = max(map(len, broken))
     lines = [
         [words[row - height + len(words)] if row >= height - len(words) else "" for words in broken]
@@ -134,13 +155,32 @@ def _table(table: Table, room: int | None) -> str:
     lines += [
         [text if room is None else cell(text, size) for text, size in zip(line, widths, strict=True)] for line in cells
     ]
-    return "".join(
+    whole = [
         "  ".join(
-            pad(text, size, right=numeric[field]) for text, size, field in zip(line, widths, table.columns, strict=True)
+            pad(text, size, right=numeric[field]) for text, size, field in zip(line, widths, columns, strict=True)
         ).rstrip()
-        + "\n"
         for line in lines
-    )
+    ]
+    return "".join(f"{line if room is None else cell(line, room, end=True)}\n" for line in whole)
+
+
+def _fitted(longest: dict[str, int], numeric: dict[str, bool], room: int) -> dict[str, int]:
+    """Return the columns that a terminal has room for and their widths: some dropped, then texts cut."""
+
+    def least(field: str, most: int) -> int:
+        text = not numeric[field] and not field.endswith(("day", "_at"))
+        return min(_KEYS.get(field, _LEAST), most) + 1 if text else 0
+
+    drops = {field: len(_DROPPED) - place for place, field in enumerate(_DROPPED)}
+    sizes: dict[str, int] = {}
+    for most in (room, _LEAST, _TIGHT):
+        # A cell more for each column: two blanks stand between columns.
+        needs = [Need(size + 1, least(field, most), drops.get(field, 0)) for field, size in longest.items()]
+        fitted = zip(longest, fit(needs, room + 1), strict=True)
+        sizes = {field: size - 1 for field, size in fitted if size > 0}
+        if sum(sizes.values()) + 2 * (len(sizes) - 1) <= room:
+            break
+    return sizes
 
 
 def _broken(field: str, size: int) -> list[str]:
