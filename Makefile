@@ -37,6 +37,7 @@ imports: $(VENV)/dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/dev
+	@$(BIN)/python --version
 	$(BIN)/pytest -q -n auto
 
 bench: $(VENV)/dev  ## measure loading and questions against peers

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from tlsrpt.store import Store
@@ -50,13 +50,6 @@ def sql(name: str) -> str:
 def parameters(name: str) -> frozenset[str]:
     """Return the named parameters of the question `name`."""
     return frozenset(_PARAMETER.findall(sql(name)))
-
-
-class Order(NamedTuple):
-    """An order to put around a question: a column of its own, then those that make it total."""
-
-    column: str
-    descending: bool = False
 
 
 def rows(

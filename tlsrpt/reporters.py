@@ -13,18 +13,13 @@ class Reporter(NamedTuple):
     """An organization that sends reports."""
 
     organization: str  # the domain that stands for it on every screen
-    domains: tuple[str, ...]  # domains of contact-info, From and DKIM signature
-    senders: tuple[str, ...]  # addresses that its reports come from
+    domains: tuple[str, ...]  # domains of contact-info, TLS-Report-Submitter and From
 
 
 REPORTERS = (
-    Reporter(
-        "google.com",
-        ("google.com", "smtp-tls-reporting.bounces.google.com"),
-        ("noreply-smtp-tls-reporting@google.com",),
-    ),
-    Reporter("microsoft.com", ("microsoft.com",), ("tlsrpt-noreply@microsoft.com",)),
-    Reporter("mail.ru", ("mail.ru", "corp.mail.ru"), ("noreply-smtp-tls-reporting@corp.mail.ru",)),
+    Reporter("google.com", ("google.com", "smtp-tls-reporting.bounces.google.com")),
+    Reporter("microsoft.com", ("microsoft.com",)),
+    Reporter("mail.ru", ("mail.ru", "corp.mail.ru")),
 )
 
 _ORGANIZATION = {domain: reporter.organization for reporter in REPORTERS for domain in reporter.domains}
