@@ -35,7 +35,11 @@ _BATCH = 5_000  # files asked about at once
 _INPUT = 1 << 30  # bytes of standard input
 _OF_THE_DISK = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM}  # may be gone next time
 _NAMED = 10  # unreadable members of an archive that its refusal names
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a FIFO's other end
+# Never follows a link, never waits for a FIFO's other end. Windows has some of these, and one of its own.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = (
+    os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
 
 Paths = Iterable[str | os.PathLike[str]]
 Known = Callable[[list[File]], set[File]]
@@ -72,7 +76,7 @@ class Directory:
             yield Delivery(source, "", b"", one.problem)
             return True
         try:
-            descriptor = os.open(one.path, _FLAGS & ~os.O_NOFOLLOW if one.given else _FLAGS)
+            descriptor = os.open(one.path, _FLAGS & ~_NO_FOLLOW if one.given else _FLAGS)
         except OSError as error:
             yield Delivery(source, "", b"", _reason(error))
             return False
@@ -247,11 +251,16 @@ def _single(descriptor: int, head: bytes, source: str, limits: Limits) -> Delive
 def _whole(descriptor: int, limits: Limits) -> bytes:
     """Return a whole archive, to be tried again later; b"" if it is larger than what is kept."""
     size = os.fstat(descriptor).st_size
-    return os.pread(descriptor, size, 0) if size <= limits.message_size else b""
+    return _read_at(descriptor, size, 0) if size <= limits.message_size else b""
+
+
+def _read_at(descriptor: int, size: int, offset: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
 
 
 def _zip(descriptor: int, source: str, limits: Limits) -> Iterator[Delivery]:
-    read_at = partial(os.pread, descriptor)
+    read_at = partial(_read_at, descriptor)
     unreadable: list[str] = []
     for entry in archive.zip_entries(read_at, os.fstat(descriptor).st_size):
         if not entry.is_content:
