@@ -15,7 +15,10 @@ import pytest
 from click.testing import CliRunner
 from stories import POISONS, TODAY, poisoned_files, report, small, stored, sts, write
 
+from loaders import Status
+from tlsrpt.store import Store
 from tui.cli import FORMATS, GROUPINGS, program
+from tui.progress import told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,7 +191,8 @@ def test_unchecked_mail_awaits_a_word(tmp_path: Path) -> None:
     )
     waiting = run("--database", str(tmp_path / "a.duckdb"), "load", str(mail))
     vouched = run("--database", str(tmp_path / "b.duckdb"), "load", "--vouch", str(mail))
-    assert b"1 report came in mail whose sender nobody checked; --vouch answers for them" in waiting.err
+    assert b"1 report came in mail whose sender nobody checked" in waiting.err
+    assert b"to count them as checked: tlsrpt load --vouch PATH" in waiting.err
     assert b"--vouch" not in vouched.err
 
 
@@ -306,6 +310,23 @@ def test_browsing_without_a_terminal_prints_the_overview(database: Path) -> None
     assert "4 reports of 3 organizations about 2 domains, 2026-11-18 to 2026-11-19; 0 refused, 0 skipped" in out
     assert "17 of 552 sts sessions would block in enforce; first certificate-expired at mx2.example.org" in out
     assert ended.err == b"next: tlsrpt failures\n"
+
+
+def test_what_came_by_a_pipe_is_not_asked_for_again() -> None:
+    assert b"next:" not in run("-", stdin=json.dumps(small()[1]).encode()).err
+
+
+def test_an_empty_store_says_the_same_as_none(tmp_path: Path) -> None:
+    database = tmp_path / "s.duckdb"
+    Store.open(database, create=True)
+    assert run("--database", str(database)) == Ended(0, b"", b"no reports yet: tlsrpt load ~/reports\n")
+
+
+def test_the_time_left_fits_a_line_of_progress() -> None:
+    early = Status(45230, 123 << 20, 45230, 0, 1.9, 100000, 400 << 20)
+    assert "left" not in told(early)
+    assert told(early._replace(seconds=10.0)).startswith("45,230/100,000 files, 123.0 MiB, 45,230 reports, 23 s left")
+    assert len(told(early._replace(seconds=10.0))) < 80
 
 
 def test_a_pipe_that_closes_ends_the_program_quietly(database: Path) -> None:

@@ -118,6 +118,23 @@ def test_colours_are_there_otherwise(database: Path) -> None:
         assert COLOUR.search(program.output)
 
 
+def test_the_environment_chooses_the_theme(database: Path) -> None:
+    seen_colours = set()
+    for name in ("dark", "light", "ansi"):
+        with Program(arguments(database), {"TLSRPT_THEME": name}) as program:
+            program.wait_for("mx2.example.org")
+            program.press("q")
+            assert program.ended() == 0
+            seen_colours.add(frozenset(COLOUR.findall(program.output)))
+    assert len(seen_colours) == 3
+
+
+def test_a_theme_that_there_is_not_is_a_usage_error(database: Path) -> None:
+    with Program(arguments(database), {"TLSRPT_THEME": "pink"}) as program:
+        assert program.ended() == 2
+        assert b"TLSRPT_THEME is pink, but should be one of dark, light, ansi" in program.output
+
+
 def test_a_dumb_terminal_gets_text(database: Path) -> None:
     with Program(arguments(database), {"TERM": "dumb"}) as program:
         assert program.ended() == 0

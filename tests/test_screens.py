@@ -261,7 +261,7 @@ async def test_mail_that_nobody_checked_is_counted_on_the_first_screen(tmp_path:
     app = bench(database)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
-        assert "1 of 1 report came in mail nobody checked: tlsrpt load --vouch answers" in text(app)
+        assert "1 of 1 unchecked; to count them as checked: tlsrpt load --vouch PATH" in text(app)
 
 
 async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, Path]) -> None:
@@ -274,6 +274,75 @@ async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, 
         assert "The newest one is of 2026-11-19. w looks at a longer window." in shown
         await press(pilot, "w")
         assert "example.org" in text(app)
+
+
+async def test_an_empty_window_names_the_newest_day_on_every_list(tmp_path: Path) -> None:
+    old = report("a.example", 5, sts("example.org", 70, [failure("certificate-expired", 2, "mx.example.org")]))
+    app = bench(stored(tmp_path / "s.duckdb", write(tmp_path / "r", [old])))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "r", "w", "w", "w")
+        assert "The newest one is of 2026-11-15." in text(app)
+        assert "0 report" not in text(app)
+        await press(pilot, "2")
+        assert "The newest one is of 2026-11-15." in text(app)
+        assert "0 of 0" not in text(app)
+
+
+async def test_a_strip_has_14_days_in_a_shorter_window_too(tmp_path: Path) -> None:
+    broken = [failure("certificate-expired", 2, "mx.example.org")]
+    days = [report("a.example", ago, sts("example.org", 70, broken)) for ago in range(14)]
+    app = bench(stored(tmp_path / "s.duckdb", write(tmp_path / "r", days)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, "w", "w", "w")
+        assert "1 day to 2026-11-20" in lines(app)[0]
+        assert "#" * 14 in text(app)
+        await press(pilot, "2")
+        assert "#" * 14 in text(app)
+
+
+async def test_mail_held_back_and_blocks_counted_as_successful_are_told(tmp_path: Path) -> None:
+    held = sts("example.org", 70, [failure("certificate-expired", 5, "mx.example.org")], mode="enforce")
+    held["summary"] = {"total-successful-session-count": 75, "total-failure-session-count": 0}
+    app = bench(stored(tmp_path / "s.duckdb", write(tmp_path / "r", [report("a.example", 1, held)])))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = text(app)
+        assert "5 of 75 sessions would block in enforce; mail is held back now" in shown
+        assert "5 more would block, counted as successful   held back now" in shown
+
+
+async def test_the_window_key_is_for_lists_that_have_one(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        before = app.days
+        await press(pilot, "3", "w")
+        assert app.days == before
+        assert "Window" not in lines(app)[-1]
+
+
+async def test_reports_belong_to_the_tab_that_they_were_reached_from(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "r", "enter")
+        assert "[2 Failures]" in lines(app)[0]
+        await press(pilot, "1", "r", "enter")
+        assert "[1 Domains]" in lines(app)[0]
+
+
+async def test_an_order_of_words_is_said_in_letters(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        await press(pilot, "s")
+        assert "sorted by Domain, A-Z" in status(app)
+        await press(pilot, "S")
+        assert "sorted by Domain, Z-A" in status(app)
+        await press(pilot, "s", "s")
+        assert "sorted by Sessions, most first" in status(app)
 
 
 async def test_groupings_narrow_down_to_series_and_reports(stores: dict[str, Path]) -> None:
@@ -337,6 +406,7 @@ async def test_copying_says_what_was_copied(stores: dict[str, Path]) -> None:
         await press(pilot, "2", "enter", "y")
         assert app.clipboard.startswith("openssl s_client -starttls smtp -connect mx2.example.org:25")
         assert "Copied" in text(app)
+        assert r"\x0a" not in text(app)
 
 
 async def test_help_lists_every_key_of_the_screen(stores: dict[str, Path]) -> None:

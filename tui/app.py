@@ -268,7 +268,8 @@ class Workbench(App[None]):
     ) -> None:
         """Show a message for some seconds; never as markup, whoever asks."""
         del markup
-        super().notify(safe(message, PROSE), title=safe(title), severity=severity, timeout=timeout, markup=False)
+        lines = "\n".join(safe(line, PROSE) for line in message.split("\n"))
+        super().notify(lines, title=safe(title), severity=severity, timeout=timeout, markup=False)
 
     def fail(self, reason: str) -> None:
         """Say what could not be done."""

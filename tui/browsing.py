@@ -7,10 +7,16 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
     from pathlib import Path
+
+
+# "ansi" leaves the colours to the terminal.
+THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 
 
 def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
@@ -19,16 +25,27 @@ def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
         from tui import running  # noqa: PLC0415 - duckdb is not imported before the first frame
 
         return running.overview(database, paths, as_of)
+    theme = _theme()
     if "-" in paths:
         _keys_from_terminal()
     from tui.app import Workbench  # noqa: PLC0415 - textual is not imported for text
     from tui.evidence import Evidence  # noqa: PLC0415 - likewise
 
     app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ)
+    if theme:
+        app.theme = theme
     app.run()
     app.evidence.close()
     gc.collect()  # duckdb writes a line to stderr for everything of it that is left at the end
     return app.return_code or (1 if app.broken else 0)
+
+
+def _theme() -> str:
+    """Return the theme that the environment asks for, "" if it does not."""
+    named = os.environ.get("TLSRPT_THEME", "")
+    if named and named not in THEMES:
+        raise click.UsageError(f"TLSRPT_THEME is {named}, but should be one of {', '.join(THEMES)}")
+    return THEMES.get(named, "")
 
 
 def _interactive(paths: Sequence[str]) -> bool:

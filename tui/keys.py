@@ -16,6 +16,7 @@ PLACES = {
     "everywhere": "Everywhere",
     "list": "In every list",
     "listing": "In every list",
+    "window": "In every list but Refused",
     "text": "In every text",
     "domains": "Domains",
     "failures": "Failures",
@@ -27,10 +28,10 @@ PLACES = {
 
 # What a screen adds to the keys that work everywhere.
 SCREENS = {
-    "domains": ("list", "listing", "domains"),
-    "failures": ("list", "listing", "failures"),
-    "failure": ("list", "listing", "failure"),
-    "reports": ("list", "listing", "reports"),
+    "domains": ("list", "listing", "window", "domains"),
+    "failures": ("list", "listing", "window", "failures"),
+    "failure": ("list", "listing", "window", "failure"),
+    "reports": ("list", "listing", "window", "reports"),
     "report": ("text", "report"),
     "refused": ("list", "listing", "refused"),
     "bytes": ("text",),
@@ -68,7 +69,7 @@ KEYS = (
     Key("listing", "slash", "/", "screen.filter", "Filter", "keep rows with these words; Esc clears"),
     Key("list", "s", "s", "sort", "Sort", "sort by the next column"),
     Key("list", "S", "S", "reverse", "", "turn the order round"),
-    Key("listing", "w", "w", "app.window", "Window", "1, 7, 14, 30 or 90 days, or all"),
+    Key("window", "w", "w", "app.window", "Window", "1, 7, 14, 30 or 90 days, or all"),
     Key("listing", "y", "y", "screen.copy", "Copy", "copy the row; on a failure, the command to check it"),
     Key("text", "y", "y", "screen.copy", "Copy", "copy the text"),
     Key("text", "down,j", "Down j", "move(1)", "", "a line down"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from loaders import Status, Summary
 
 EVERY = 0.25  # seconds between two lines
+KNOWN_AFTER = 2.0  # seconds after which what is left can be told from what is done
 
 
 class Progress:
@@ -55,20 +56,20 @@ def told(status: Status) -> str:
 
     >>> from loaders import Status
     >>> told(Status(20, 4096, 18, 1, 2.0, 100, 20480))
-    '20 of 100 files, 4.0 KiB, 18 reports, 1 refused, 9 reports/s, 8 s left'
+    '20/100 files, 4.0 KiB, 18 reports, 1 refused, 8 s left, 9 reports/s'
     """
-    of = f" of {status.total_files:,}" if status.total_files else ""
+    of = f"/{status.total_files:,}" if status.total_files else ""
     parts = [
         f"{status.files:,}{of} files",
         size(status.bytes),
         count(status.reports, "report"),
-        f"{status.refused:,} refused",
+        *([f"{status.refused:,} refused"] if status.refused else []),
     ]
-    if status.seconds > 0:
-        parts.append(f"{status.reports / status.seconds:,.0f} reports/s")
-    if status.total_bytes and status.bytes:
+    if status.total_bytes and status.bytes and status.seconds >= KNOWN_AFTER:
         left = status.seconds * (status.total_bytes - status.bytes) / status.bytes
         parts.append(f"{max(0.0, left):,.0f} s left")
+    if status.seconds > 0:
+        parts.append(f"{status.reports / status.seconds:,.0f} reports/s")
     return ", ".join(parts)
 
 
@@ -86,7 +87,8 @@ def summed_up(summary: Summary) -> str:
         line = f"stopped; kept what was finished: {line}"
     if summary.unchecked:
         line += (
-            f"\n{count(summary.unchecked, 'report')} came in mail whose sender nobody checked; --vouch answers for them"
+            f"\n{count(summary.unchecked, 'report')} came in mail whose sender nobody checked;"
+            " to count them as checked: tlsrpt load --vouch PATH"
         )
     return line
 

@@ -128,6 +128,8 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
     scope = Scope(until=as_of)
     with store.reading():
         totals = domains.totals(store, scope)
+        if not totals.reports and not paths:
+            return _no_store()
         table = answers.ask(answers.DOMAINS, store, [scope])
         worst = next((row for row in failures.series(store, scope) if row.impact in BLOCKING), None)
     click.echo(plain.written(table, "table", _room()))
@@ -144,8 +146,9 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
         )
     if totals.unchecked:
         click.echo(unchecked(totals))
-    source = "".join(f" --from {safe(path)}" for path in paths)
-    click.echo(f"next: tlsrpt failures{source}", err=True)
+    if "-" not in paths:  # what came by a pipe is gone
+        source = "".join(f" --from {safe(path)}" for path in paths)
+        click.echo(f"next: tlsrpt failures{source}", err=True)
     return 0
 
 

@@ -101,18 +101,12 @@ def came_from(source: str, name: str) -> str:
 
 def unchecked(totals: Totals) -> str:
     """Return how many reports came in mail that anyone may have sent, and what to do about it."""
-    return (
-        f"{totals.unchecked:,} of {count(totals.reports, 'report')} came in mail nobody checked:"
-        " tlsrpt load --vouch answers"
-    )
+    return f"{totals.unchecked:,} of {totals.reports:,} unchecked; to count them as checked: tlsrpt load --vouch PATH"
 
 
 def within_strip(scope: Scope, end: date | None) -> Scope:
-    """Return the part of a scope that a strip up to `end` shows, so that no more days are asked for."""
-    if end is None:
-        return scope
-    first = end - timedelta(days=STRIP - 1)
-    return replace(scope, since=max(first, scope.since) if scope.since else first)
+    """Return a scope of the days that a strip up to `end` shows, whatever the window; no more are asked for."""
+    return scope if end is None else replace(scope, since=end - timedelta(days=STRIP - 1))
 
 
 def strip(days: Iterable[tuple[date, int, int]], end: date) -> str:

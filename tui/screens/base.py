@@ -16,6 +16,7 @@ from tui import keys
 from tui.draw import buttons, content, joined
 from tui.evidence import window_words
 from tui.text import cell, idn, width
+from tui.words import month_day
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -56,10 +57,11 @@ class Asking(Screen[None]):
     """A screen that shows the answer to one question over the scope that the user looks at."""
 
     NAME: ClassVar[str]  # in keys.SCREENS
-    TOP: ClassVar[str]  # in TOPS, where it belongs
+    TOP: ClassVar[str]  # in TOPS, where it belongs unless it was reached from elsewhere
 
-    def __init__(self, within: Scope = EVERYTHING) -> None:
+    def __init__(self, within: Scope = EVERYTHING, *, top: str = "") -> None:
         super().__init__()
+        self.top = top or self.TOP
         self.within = within  # what this screen is about, whatever the window
         self.asked: Asked | None = None  # the newest question
         self.drawn: Asked | None = None  # what the screen shows the answer to
@@ -184,12 +186,15 @@ class Asking(Screen[None]):
         for name, label in TOPS:
             count = self.bench.refused if name == "refused" else 0
             words = f"{label} ({count:,})" if count else label
-            shown, style = (f"[{words}]", "bold $text-accent") if name == self.TOP else (words, "")
+            shown, style = (f"[{words}]", "bold $text-accent") if name == self.top else (words, "")
             pieces.append((shown, style))
             used += len(shown) + 1
             pieces.append(" ")
         right = self.bench.progress or self.standing()
-        about = cell(self.crumb(), max(0, room - used - len(right) - 3))
+        crumb, end = self.crumb(), self.bench.evidence.as_of
+        if end is not None and width(crumb) > room - used - len(right) - 3:
+            right = right.replace(str(end), month_day(end))
+        about = cell(crumb, max(0, room - used - len(right) - 3), end=True)
         gap = room - used - width(about) - len(right) - 2
         pieces += [" ", (about, "bold"), " " * max(1, gap), right]
         return content(*pieces)

@@ -66,7 +66,7 @@ class DomainsScreen(Listing):
     """Every policy domain."""
 
     NAME = TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domains")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domains")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Domain", lambda line: line.domain.policy_domain, least=16),
         Column("Mode", lambda line: line.domain.mode or "-"),
@@ -119,12 +119,13 @@ class DomainsScreen(Listing):
         policy = f"{domain.mode}, max_age {lasting(domain.max_age)}" if domain.mode else "no sts policy seen"
         first = content(
             (idn(domain.policy_domain), "bold"),
-            f"  {policy}   {count(domain.reports, 'report')}, {count(domain.organizations, 'organization')},"
-            f" last {domain.last_day}",
+            f"  {policy}   {count(domain.reports, 'report')}, {count(domain.organizations, 'organization')}",
         )
-        second: list[str | tuple[str, str]] = []
+        second: list[str | tuple[str, str]] = [f"last {domain.last_day}   "]
+        if (more := domain.would_block - domain.sts_failed) > 0:
+            second.append(f"{more:,} more would block, counted as successful   ")
         if domain.mode == "enforce" and domain.would_block:
-            second.append(("mail is held back now   ", "bold $text-error"))
+            second.append(("held back now   ", "bold $text-error"))
         if domain.tlsa_successful or domain.tlsa_failed:
             second.append(f"tlsa {domain.tlsa_successful:,} ok, ")
             second.append((f"{domain.tlsa_failed:,} failed   ", "$text-warning" if domain.tlsa_failed else ""))
@@ -147,7 +148,7 @@ class DomainsScreen(Listing):
         row: Line | None = self.table.row()
         if row is not None:
             within = replace(self.within, policy_domain=row.domain.policy_domain)
-            self.bench.push_screen(ReportsScreen(within))
+            self.bench.push_screen(ReportsScreen(within, top=self.top))
 
 
 def headline(board: Board) -> Content:
@@ -174,16 +175,19 @@ def _would_block(board: Board) -> Content:
         more = f"; {count(other, 'series', 'series')} of other failures (2)" if other else ""
         return content((words, "bold $text-success" if evaluated else "bold"), more)
     worst = blocking[0]
+    series = count(len(blocking), "series", "series")
+    held = any(line.domain.mode == "enforce" and line.domain.would_block for line in board.lines)
     return stacked(
         content(
             (
                 f"{totals.would_block:,} of {count(evaluated, 'session')} would block in enforce",
                 "bold $text-error",
             ),
-            f", in {count(len(blocking), 'series', 'series')} (2)",
+            ("; mail is held back now", "bold $text-error") if held else "",
+            f", {series}" if held else f", in {series} (2)",
         ),
         content(
-            "First ",
+            "Worst ",
             (f"{worst.cause} at {place(worst.mx_key)}", "bold"),
             "" if worst.policy_domain in worst.mx_key else f" of {idn(worst.policy_domain)}",
             f": {count(worst.failed_session_count, 'session')}, {count(worst.organizations, 'organization')}",

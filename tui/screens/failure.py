@@ -43,7 +43,7 @@ class FailureScreen(Listing):
 
     NAME = "failure"
     TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "failure")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "failure")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row.day),
         Column("Organization", lambda row: row.organization, least=16),
@@ -120,7 +120,7 @@ class FailureScreen(Listing):
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - an Evidence
         """Go to the report."""
-        self.bench.push_screen(ReportScreen(row.report))
+        self.bench.push_screen(ReportScreen(row.report, top=self.top))
 
     def action_copy(self) -> None:
         """Copy the commands that confirm it."""
@@ -129,4 +129,4 @@ class FailureScreen(Listing):
 
     def action_reports(self) -> None:
         """Go to the list of these reports."""
-        self.bench.push_screen(ReportsScreen(self.within))
+        self.bench.push_screen(ReportsScreen(self.within, top=self.top))

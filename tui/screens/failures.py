@@ -40,6 +40,7 @@ class Found(NamedTuple):
     grouping: int
     rows: Sequence[Line | failures.Breakdown]
     totals: domains.Totals
+    newest: date | None  # day of the newest report, whatever the window
 
 
 def _at(line: Line) -> str:
@@ -125,7 +126,7 @@ class FailuresScreen(Listing):
     """Failures of everything, or of a narrower scope."""
 
     NAME = TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "failures")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "failures")
     COLUMNS = SERIES
 
     def __init__(self, within: Scope = EVERYTHING) -> None:
@@ -162,8 +163,9 @@ class FailuresScreen(Listing):
         grouping = self.grouping
         with store.reading():
             totals = domains.totals(store, scope)
+            newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
             if grouping:
-                return Found(grouping, GROUPINGS[grouping - 1].ask(store, scope), totals)
+                return Found(grouping, GROUPINGS[grouping - 1].ask(store, scope), totals, newest)
             found = failures.series(store, scope)
             blocking = {series[:3] for series in found if series.impact in BLOCKING}
             days: dict[tuple[str, str, str], list[tuple[date, int, int]]] = {}
@@ -172,7 +174,7 @@ class FailuresScreen(Listing):
                 failed = day.failed_session_count
                 days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
             lines = [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in found]
-            return Found(grouping, lines, totals)
+            return Found(grouping, lines, totals, newest)
 
     def show(self, answer: Found | None) -> None:
         """List them."""
@@ -183,11 +185,12 @@ class FailuresScreen(Listing):
         self.bench.refused = answer.totals.refused
         series = SERIES_OF_ONE_DOMAIN if self.within.policy_domain else SERIES
         columns = GROUPINGS[answer.grouping - 1].columns if answer.grouping else series
-        self.list_rows(answer.rows, _summed(answer.totals), self._none(answer.totals), columns)
+        self.list_rows(answer.rows, _summed(answer.totals), self._none(answer), columns)
 
-    def _none(self, totals: domains.Totals) -> Content:
+    def _none(self, answer: Found) -> Content:
+        totals = answer.totals
         if not totals.reports:
-            return no_reports(self.bench, self.bench.evidence.today())
+            return no_reports(self.bench, answer.newest)
         return told(
             "No failed sessions.",
             f"{count(totals.reports, 'report')} of {count(totals.organizations, 'organization')} say so.",
@@ -243,11 +246,13 @@ class FailuresScreen(Listing):
         elif row is not None:
             narrow = GROUPINGS[self.shown - 1].narrow
             within = narrow(within, row.key) if narrow else within
-        self.bench.push_screen(ReportsScreen(replace(within, failing=True)))
+        self.bench.push_screen(ReportsScreen(replace(within, failing=True), top=self.top))
 
 
 def _summed(totals: domains.Totals) -> Content:
     """Return the failures of a scope; policy types apart, since their sessions overlap."""
+    if not totals.reports:
+        return content()
     sessions = totals.sts_successful + totals.sts_failed
     return content(
         f"{totals.sts_failed:,} of {count(sessions, 'sts session')} failed, ",

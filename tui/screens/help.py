@@ -55,7 +55,11 @@ def help_page(screen: str) -> list[Said]:
     return [
         *said,
         Said("Words", style="heading"),
-        Said("a failed session that enforce would have kept from delivering", "would-block"),
+        Said(
+            "a session that enforce would have kept from delivering. Senders in testing count some of these as"
+            " successful, so that there can be more of them than failed ones",
+            "would-block",
+        ),
         Said("the sender did not say enough; counted as would-block", "unclear"),
         Said("the sender saw no policy; it would block if it saw one in enforce", "projected"),
         Said("blocked for DANE senders already, whatever the policy says", "dane"),

@@ -95,8 +95,9 @@ class Listing(Asking):
         if table.words:
             parts.append(f"filter: {' '.join(table.words)}  ({len(table.lines):,} without it; Esc clears)")
         if table.order_by is not None:
-            way = "most first" if table.descending else "least first"
-            parts.append(f"sorted by {table.columns[table.order_by].heading}, {way}")
+            column = table.columns[table.order_by]
+            up, down = ("least first", "most first") if column.right else ("A-Z", "Z-A")
+            parts.append(f"sorted by {column.heading}, {down if table.descending else up}")
         if table.lines:
             parts.append(self.note())
         words = content("   ".join(part for part in parts if part))

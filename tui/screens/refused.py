@@ -13,7 +13,7 @@ from tui.screens.empty import no_reports, told
 from tui.screens.listing import Listing
 from tui.screens.report import BytesScreen
 from tui.widgets.table import Column
-from tui.words import came_from, count, moment, size
+from tui.words import came_from, count, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +35,12 @@ class RefusedScreen(Listing):
     NAME = TOP = "refused"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "refused")
     COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("Reason", lambda row: row.reason, style=_bad, least=24, prose=True),
+        Column("Reason", lambda row: row.reason, style=_bad, least=40, prose=True),
         Column("Source", lambda row: row.source, least=16),
         Column("Name", lambda row: row.name if row.name != row.source else "", least=10, drop=2),
         Column("From", lambda row: row.sender, least=10, drop=3),
         Column("Size", lambda row: row.size, lambda row: size(row.size), right=True),
-        Column("Tried", lambda row: row.loaded_at, lambda row: moment(row.loaded_at), drop=1),
+        Column("Tried", lambda row: row.loaded_at, lambda row: f"{row.loaded_at:%Y-%m-%d}", drop=1),
     )
 
     @staticmethod
@@ -69,7 +69,7 @@ class RefusedScreen(Listing):
         self.bench.refused = len(answer)
         words = count(len(answer), "delivery could not be read", "deliveries could not be read")
         kept = " The bytes are kept: R tries again."
-        self.list_rows(answer, content(f"{words}.{kept}"), told("Nothing was refused."))
+        self.list_rows(answer, content(f"{words}.{kept}" if answer else ""), told("Nothing was refused."))
 
     def detail(self, row: deliveries.RefusedRow) -> Content:
         """Return the reason in full and the mail that it came in."""

@@ -27,8 +27,8 @@ class ReportScreen(Asking):
     AUTO_FOCUS = "Page"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("report")
 
-    def __init__(self, report: int) -> None:
-        super().__init__()
+    def __init__(self, report: int, *, top: str) -> None:
+        super().__init__(top=top)
         self.report = report
         self.raw = False
         self.found: reports.OneReport | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import on
 
-from queries import reports
+from queries import domains, reports
 from tui import keys
 from tui.draw import content
 from tui.screens.empty import no_reports
@@ -18,6 +19,7 @@ from tui.words import count, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from textual.binding import BindingType
     from textual.content import Content
@@ -34,6 +36,7 @@ class Pages(NamedTuple):
 
     rows: list[reports.ReportRow]
     total: int
+    newest: date | None  # day of the newest report, whatever the window; not asked for where there are reports
 
 
 def _bad(failed: int | None) -> str:
@@ -58,7 +61,7 @@ class ReportsScreen(Listing):
 
     NAME = "reports"
     TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "reports")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "reports")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row.day),
         Column("Organization", lambda row: row.organization, least=16),
@@ -73,8 +76,8 @@ class ReportsScreen(Listing):
         Column("Report ID", lambda row: row.report_id, least=12, drop=5),
     )
 
-    def __init__(self, within: Scope) -> None:
-        super().__init__(within)
+    def __init__(self, within: Scope, *, top: str) -> None:
+        super().__init__(within, top=top)
         self.fetched = PAGE  # how many rows were asked for
 
     @staticmethod
@@ -96,7 +99,9 @@ class ReportsScreen(Listing):
     def question(self, store: Store, scope: Scope) -> Pages:
         """Return the newest reports and how many there are."""
         with store.reading():
-            return Pages(reports.newest(store, scope, limit=self.fetched), reports.count(store, scope))
+            total = reports.count(store, scope)
+            newest = None if total else domains.totals(store, replace(scope, since=None)).last_day
+            return Pages(reports.newest(store, scope, limit=self.fetched), total, newest)
 
     def show(self, answer: Pages | None) -> None:
         """List them."""
@@ -107,8 +112,8 @@ class ReportsScreen(Listing):
         more = f", the newest {listed:,} of them listed" if listed < answer.total else ""
         self.list_rows(
             answer.rows,
-            content(f"{count(answer.total, 'report')}{more}"),
-            no_reports(self.bench, self.bench.evidence.today()),
+            content(f"{count(answer.total, 'report')}{more}" if listed else ""),
+            no_reports(self.bench, answer.newest),
         )
         self.fetched = max(self.fetched, listed)
 
@@ -118,7 +123,7 @@ class ReportsScreen(Listing):
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a ReportRow
         """Go to one report."""
-        self.bench.push_screen(ReportScreen(row.report))
+        self.bench.push_screen(ReportScreen(row.report, top=self.top))
 
     @on(Table.Moved)
     def _near_the_end(self) -> None:
