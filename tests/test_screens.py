@@ -343,6 +343,8 @@ async def test_an_order_of_words_is_said_in_letters(stores: dict[str, Path]) -> 
         assert "sorted by Domain, Z-A" in status(app)
         await press(pilot, "s", "s")
         assert "sorted by Sessions, most first" in status(app)
+        await press(pilot, "r", "s")
+        assert "sorted by Day, oldest first" in status(app)
 
 
 async def test_groupings_narrow_down_to_series_and_reports(stores: dict[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -97,6 +98,8 @@ class Listing(Asking):
         if table.order_by is not None:
             column = table.columns[table.order_by]
             up, down = ("least first", "most first") if column.right else ("A-Z", "Z-A")
+            if table.lines and isinstance(column.value(table.lines[0].row), date):
+                up, down = "oldest first", "newest first"
             parts.append(f"sorted by {column.heading}, {down if table.descending else up}")
         if table.lines:
             parts.append(self.note())
