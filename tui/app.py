@@ -120,7 +120,7 @@ class Workbench(App[None]):
 
     def on_mount(self) -> None:
         """Begin in the background, once the first frame is there."""
-        if not self.is_headless:
+        if not self.is_headless and sys.platform != "win32":
             self._heed_signals()
         self.call_after_refresh(self._begin)
 
