@@ -19,7 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("NO_COLOR", "TEXTUAL_THEME", "TLSRPT_DATABASE", "TLSRPT_THEME", "COLUMNS", "LINES", "COLORTERM", "TMUX"):
+    terminal = ("NO_COLOR", "TEXTUAL_THEME", "COLUMNS", "LINES", "COLORTERM", "TMUX")
+    for name in (*terminal, "TLSRPT_DATABASE", "TLSRPT_THEME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("TZ", "UTC")
