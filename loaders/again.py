@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from loaders import Delivery, Summary
 from loaders.batch import Stored, write
@@ -14,9 +13,7 @@ from loaders.run import CONTAINER, Origin, Reader, file_name
 from tlsrpt.delivery import Document, Mail, Refused, Skipped, unpack
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Defect, ReportError
-
-if TYPE_CHECKING:
-    from tlsrpt.store import Store
+from tlsrpt.store import Store, utc_now
 
 # One transaction's worth.
 _CHUNK = 2_000
@@ -47,24 +44,25 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
     Each chunk is one transaction, in which the new rows take the place of the old ones.
     """
     began = time.monotonic()
-    now = datetime.now(UTC).replace(tzinfo=None)
-    total = Stored(0, 0, 0, 0, 0, 0, 0)
+    now = utc_now()
+    reader = Reader(store, now)
+    total = Stored()
     interrupted = False
     steps = (
         (_REFUSED, _try_again),
         (_REPORTS if everything else _REPORTS_WITH_REFUSED_ENTRIES, _derive_anew),
     )
-    for which, read in steps:
-        # What a step itself adds is not read again.
-        for chunk in _chunks(store, which, until=_newest(store)):
-            reader = Reader(store, now)
-            for kept in chunk:
-                read(reader, kept)
-            total = Stored(*map(sum, zip(total, write(store, reader.next_batch(), now), strict=True)))
-            if interrupted := stopped():
+    with store.staying():
+        for which, read in steps:
+            # What a step itself adds is not read again.
+            for chunk in _chunks(store, which, until=_newest(store)):
+                for kept in chunk:
+                    read(reader, kept)
+                total = total.plus(write(store, reader.next_batch(), now))
+                if interrupted := stopped():
+                    break
+            if interrupted:
                 break
-        if interrupted:
-            break
     return Summary(*total, seconds=time.monotonic() - began, interrupted=interrupted)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,15 +64,19 @@ _REPLACES = "identity"  # the place of the defect of a report that others had to
 
 
 class Stored(NamedTuple):
-    """What a batch came to."""
+    """What a batch came to, or several."""
 
-    reports: int
-    duplicates: int
-    superseded: int
-    refused: int
-    skipped: int
-    unchecked: int
-    anew: int  # reports read again, none of them new
+    reports: int = 0
+    duplicates: int = 0
+    superseded: int = 0
+    refused: int = 0
+    skipped: int = 0
+    unchecked: int = 0
+    anew: int = 0  # reports read again, none of them new
+
+    def plus(self, other: Stored) -> Stored:
+        """Return what both came to."""
+        return Stored(*map(sum, zip(self, other, strict=True)))
 
 
 def identity(secret: bytes, report: Report) -> int:
@@ -125,7 +129,7 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
         ]
         _raise_trust(connection, [(before[place], unique[place].trust) for place in before])
         _receive(connection, [(before[place].report, unique[place].received) for place in before])
-        superseded = _supersede(connection, unique)
+        superseded = _supersede(store, connection, unique)
         kept = [first and place not in before for first, place in zip(repeats.first, repeats.unique_of, strict=True)]
         numbers = [numbers[place] for place in repeats.unique_of]
         rows_of = _deliveries(batch, numbers, kept)
@@ -216,12 +220,16 @@ class _Before(NamedTuple):
     by_content: dict[int, _Known]
 
 
+def _period(unique: Sequence[Incoming]) -> dict[str, date]:
+    """Return the days of reports: the same report has the same day, and days are what rows are ordered by."""
+    days = [incoming.report.day for incoming in unique]
+    return {"since": min(days), "until": max(days)}
+
+
 def _known(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> _Before:
     before = _Before(defaultdict(list), {})
     if not unique:
         return before
-    days = sorted({incoming.report.day for incoming in unique})
-    # The same report has the same day, and days are what rows are ordered by.
     found = connection.execute(
         """
         SELECT report, report_key, content_hash, trust, delivery FROM reports
@@ -230,8 +238,7 @@ def _known(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) ->
         ORDER BY report
         """,
         {
-            "since": days[0],
-            "until": days[-1],
+            **_period(unique),
             "keys": [incoming.key for incoming in unique],
             "contents": [incoming.content_hash for incoming in unique],
         },
@@ -305,14 +312,13 @@ def _renumber(connection: duckdb.DuckDBPyConnection, batch: Batch, unique_of: Se
         )
 
 
-def _supersede(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> int:
+def _supersede(store: Store, connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> int:
     """Let the newest of several versions of a report count, within the same trust; return how many went.
 
     The newest is the one received last; of those that came at an unknown time, the one loaded last.
     """
     if not unique:
         return 0
-    days = sorted({incoming.report.day for incoming in unique})
     found = connection.execute(
         """
         WITH these AS (
@@ -323,30 +329,46 @@ def _supersede(connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]
         WHERE report_key IN (SELECT report_key FROM these GROUP BY report_key HAVING count(*) > 1)
         ORDER BY report_key, trust, received_at NULLS FIRST, report
         """,
-        {"since": days[0], "until": days[-1], "keys": list({incoming.key for incoming in unique})},
+        {**_period(unique), "keys": list({incoming.key for incoming in unique})},
     ).fetchall()
     versions: dict[tuple[int, str], list[tuple[int, bool]]] = defaultdict(list)
     for key, trust, report, superseded in found:
         versions[key, trust].append((report, superseded))
-    older: list[int] = []
-    for one in versions.values():
-        newest, was_superseded = one[-1]
-        replaced = [report for report, superseded in one[:-1] if not superseded]
-        older += replaced
-        if was_superseded:
-            _update(connection, "superseded", "false", [newest])
-        if len(one) > 1:
-            told = ", ".join(str(report) for report, _ in one[:-1])
-            message = f"replaces report {told}, which has the same identity and says otherwise"
-            connection.execute("DELETE FROM defects WHERE report = ? AND place = ?", [newest, _REPLACES])
-            connection.execute("INSERT INTO defects VALUES (?, ?, ?)", [newest, _REPLACES, message])
-            connection.execute(
-                "UPDATE reports SET defects = (SELECT count(*) FROM defects WHERE report = $1) WHERE report = $1",
-                [newest],
-            )
+    older = [report for one in versions.values() for report, superseded in one[:-1] if not superseded]
+    newer = [report for *_, (report, superseded) in versions.values() if superseded]
+    if newer:
+        _update(connection, "superseded", "false", newer)
     if older:
         _update(connection, "superseded", "true", older)
+    told = [([report for report, _ in one[:-1]], one[-1][0]) for one in versions.values() if len(one) > 1]
+    _tell_replaced(store, connection, told)
     return len(older)
+
+
+def _tell_replaced(store: Store, connection: duckdb.DuckDBPyConnection, told: Sequence[tuple[list[int], int]]) -> None:
+    """Note at each newest version, in `told` beside those before it, that it took their place."""
+    if not told:
+        return
+    newest = [report for _, report in told]
+    those = "report IN (SELECT unnest($1::BIGINT[]))"
+    connection.execute(f"DELETE FROM defects WHERE place = $2 AND {those}", [newest, _REPLACES])  # noqa: S608 - our names
+    messages = []
+    for older, _ in told:
+        message = f"replaces report {', '.join(map(str, older))}, which has the same identity and says otherwise"
+        messages.append(message)
+    columns: dict[str, Sequence[object]] = {
+        "report": newest,
+        "place": [_REPLACES] * len(newest),
+        "message": messages,
+    }
+    Rows(store, "defects", columns).insert(connection)
+    connection.execute(
+        f"""
+        UPDATE reports SET defects = (SELECT count(*) FROM defects WHERE defects.report = reports.report)
+        WHERE {those}
+        """,  # noqa: S608 - our names
+        [newest],
+    )
 
 
 def _update(connection: duckdb.DuckDBPyConnection, column: str, value: str, reports: list[int]) -> None:

@@ -65,10 +65,10 @@ def facts(store: Store, numbered: Iterable[tuple[int, Incoming]]) -> list[Rows]:
         report, trust = incoming.report, incoming.trust
         day, name = _day(report.day), organization(report.submitter)
         reports.append((
-            number, day, _day(report.first_day), _day(report.last_day), _time(report.start_datetime),
-            _time(report.end_datetime), name, report.organization_name, report.submitter, report.contact_info,
+            number, day, _day(report.first_day), _day(report.last_day), time_text(report.start_datetime),
+            time_text(report.end_datetime), name, report.organization_name, report.submitter, report.contact_info,
             report.report_id, incoming.key, incoming.content_hash, trust, False, incoming.excluded,
-            _time(incoming.received), incoming.delivery, len(report.defects),
+            time_text(incoming.received), incoming.delivery, len(report.defects),
         ))  # fmt: skip
         for place, policy in enumerate(report.policies):
             said = evaluate(policy)
@@ -107,10 +107,6 @@ def _day(day: date) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _time(moment: datetime | None) -> str | None:
-    return moment.isoformat(" ") if moment else None
-
-
 def time_text(moment: datetime | None) -> str | None:
     """Return a time as the store takes it."""
-    return _time(moment)
+    return moment.isoformat(" ") if moment else None

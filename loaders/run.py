@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from loaders import Delivery, Done, File, Source, Status, Summary
 from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
@@ -19,9 +19,7 @@ from loaders.rows import Incoming
 from tlsrpt.delivery import Document, Opened, Refused, unpack
 from tlsrpt.parse import Hints, Parsed, Reading, RefusedEntry, excluded, parse
 from tlsrpt.report import Defect, ReportError
-
-if TYPE_CHECKING:
-    from tlsrpt.store import Store
+from tlsrpt.store import Store, utc_now
 
 # Enough reports for columns to pay, few enough for memory and for others who wait for the store.
 _BATCH_REPORTS = 2_000
@@ -199,14 +197,15 @@ class Run:
         stopped: Callable[[], bool],
     ) -> None:
         self._store = store
-        # What these sources left in the store is replaced when they are read again.
-        self._again = known.changed if known else set()
-        self._unread = _unread(store) if known else frozenset()
         self._vouch = vouch
         self._progress = progress
         self._stopped = stopped
-        self._now = datetime.now(UTC).replace(tzinfo=None)
-        self._reader = Reader(store, self._now)
+        self._now = utc_now()
+        with store.reading():  # opened once for both
+            self._reader = Reader(store, self._now)
+            # What these sources left in the store is replaced when they are read again.
+            self._unread = _unread(store) if known else frozenset()
+        self._again = known.changed if known else set()
         self._began = time.monotonic()
         self._told = 0.0
         self._files = self._bytes = self._before_file = 0
@@ -277,7 +276,7 @@ class _Writer:
     """Stores batches in a thread of its own, one of them waiting at most."""
 
     def __init__(self, store: Store, now: datetime) -> None:
-        self.stored = Stored(0, 0, 0, 0, 0, 0, 0)
+        self.stored = Stored()
         self._store = store
         self._now = now
         self._queue: Queue[Batch | None] = Queue(maxsize=1)
@@ -320,7 +319,7 @@ class _Writer:
         except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
             self._error = error
         else:
-            self.stored = Stored(*map(sum, zip(self.stored, stored, strict=True)))
+            self.stored = self.stored.plus(stored)
 
 
 @contextmanager

@@ -250,7 +250,7 @@ def _connect(path: Path, *, write: bool, until: float) -> duckdb.DuckDBPyConnect
             if time.monotonic() > until:
                 holder = _HOLDER.search(str(error))
                 whom = f"process {holder[1]}" if holder else "another process"
-                raise StoreError(f"{path} is in use by {whom}; try again when it is done") from error
+                raise _in_use(path, whom) from error
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 
@@ -328,7 +328,7 @@ class Gate:
                 fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > self._until:
-                    raise StoreError(f"{self._path} is in use by {self._holder()}; try again when it is done") from None
+                    raise _in_use(self._path, self._holder()) from None
             else:
                 return
             time.sleep(0.02)
@@ -396,6 +396,15 @@ def _make_private_directory(path: Path) -> None:
         raise StoreError(f"{path} cannot be made: {error.strerror}") from error
 
 
+def utc_now() -> datetime:
+    """Return the time as the store has times: UTC, without tzinfo."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _in_use(path: Path, whom: str) -> StoreError:
+    return StoreError(f"{path} is in use by {whom}; try again when it is done")
+
+
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
@@ -433,8 +442,7 @@ def _bring_up(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN")
         connection.execute("CREATE TABLE IF NOT EXISTS steps (name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)")
         connection.execute(text)
-        now = datetime.now(UTC).replace(tzinfo=None)
-        connection.execute("INSERT INTO steps VALUES (?, ?)", [name, now])
+        connection.execute("INSERT INTO steps VALUES (?, ?)", [name, utc_now()])
         if not connection.execute("SELECT 1 FROM properties WHERE name = 'secret'").fetchall():
             connection.execute("INSERT INTO properties VALUES ('secret', ?)", [secrets.token_hex(16)])
         connection.execute("COMMIT")
