@@ -53,3 +53,29 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+
+
+class LiveLimits(NamedTuple):
+    """What looking at one domain may cost, whatever the other side does. Times are by the wall clock."""
+
+    checks_at_once: int = 4  # domains
+    connections_at_once: int = 8  # of one domain, to different addresses
+    mx_hosts: int = 20  # a domain; the rest are counted
+    addresses: int = 4  # a host; the rest are counted
+    tries: int = 3  # of each address, which have to agree
+    connection_seconds: float = 20.0  # one SMTP connection, from connecting to QUIT
+    fetch_seconds: float = 60.0  # one fetch of the policy (RFC 8461 section 3.3)
+    goodbye_seconds: float = 2.0  # for the answer to QUIT
+    dns_query_seconds: float = 2.0  # one question to one server
+    dns_seconds: float = 5.0  # one question in all
+    cached_seconds: float = 300.0  # how long a check is not repeated
+    policy_size: int = 64 << 10  # bytes of a policy file (RFC 8461 section 3.3)
+    policy_head: int = 16 << 10  # bytes of the header fields of its answer
+    smtp_line: int = 1_024  # bytes
+    smtp_lines: int = 64  # an answer
+    txt_strings: int = 10  # a TXT record
+    txt_size: int = 4 << 10  # bytes of one TXT record, joined
+    txt_records: int = 64  # a name
+
+
+LIVE_LIMITS = LiveLimits()
