@@ -6,8 +6,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tui.said import Said
 from tui.text import idn
-from tui.widgets.page import Said
 from tui.words import IMPACT_STYLE, came_from, count, lasting, moment, span
 
 if TYPE_CHECKING:

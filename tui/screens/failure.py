@@ -11,12 +11,13 @@ from queries import failures
 from tlsrpt.knowledge import IMPACTS, commands, explain
 from tui import keys
 from tui.draw import content, stacked
+from tui.said import Said
 from tui.screens.empty import no_reports
 from tui.screens.listing import Listing
 from tui.screens.report import ReportScreen
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
-from tui.widgets.page import Page, Said
+from tui.widgets.page import Page
 from tui.widgets.table import Column
 from tui.words import IMPACT_STYLE, count, place, span
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui import keys
+from tui.said import Said
 from tui.screens.base import Asking
-from tui.widgets.page import Page, Said
+from tui.widgets.page import Page
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

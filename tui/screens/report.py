@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from queries import deliveries, reports
 from tui import keys
 from tui.pages import raw_page, report_page
+from tui.said import Said
 from tui.screens.base import Asking
-from tui.widgets.page import Page, Said
+from tui.widgets.page import Page
 from tui.words import came_from
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.geometry import Size
@@ -10,24 +10,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import keys
-from tui.text import PROSE, cell, pad, safe, wrap
+from tui.said import LABELS, Line, Said, flowed
+from tui.text import PROSE, pad, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual import events
     from textual.binding import BindingType
-
-LABELS = 12  # cells of the column with labels
-
-
-class Said(NamedTuple):
-    """A paragraph: what it says, a word before it, and how it looks."""
-
-    text: str
-    label: str = ""
-    style: str = ""  # "heading", "bad", "warn", "good", "dim", "code" or ""
-    indent: int = 0  # cells; lines with a label stand after the labels' column
 
 
 class Page(ScrollView, can_focus=True):
@@ -49,7 +39,7 @@ class Page(ScrollView, can_focus=True):
         self.paragraphs = list(paragraphs)
         self.labels = labels
         self.grows = grows  # as high as its text, up to the max-height of its style
-        self._lines: list[tuple[str, str, str, int]] = []  # label, text, style, indent
+        self._lines: list[Line] = []
 
     def say(self, paragraphs: Sequence[Said]) -> None:
         """Show these paragraphs, from the same place on if there is one."""
@@ -65,7 +55,7 @@ class Page(ScrollView, can_focus=True):
         room = self.size.width - 2
         if room < 1:
             return
-        self._lines = [line for said in self.paragraphs for line in _flowed(said, room, self.labels)]
+        self._lines = [line for said in self.paragraphs for line in flowed(said, room, self.labels)]
         self.virtual_size = Size(self.size.width, len(self._lines))
         if self.grows:
             self.styles.height = len(self._lines)
@@ -81,7 +71,7 @@ class Page(ScrollView, can_focus=True):
         segments = [Segment(" ", base)]
         if indent:
             named = base + self.get_component_rich_style("page--label") if label else base
-            segments.append(Segment(pad(cell(label, indent - 1), indent), named))
+            segments.append(Segment(pad(label, indent), named))
         look = base + self.get_component_rich_style(f"page--{style}") if style else base
         segments.append(Segment(text, look))
         return Strip(segments).adjust_cell_length(self.size.width, base)
@@ -111,9 +101,3 @@ class Page(ScrollView, can_focus=True):
 
     def _scroll(self, line: int) -> None:
         self.scroll_to(y=line, animate=False, immediate=True, force=True)
-
-
-def _flowed(said: Said, room: int, labels: int) -> list[tuple[str, str, str, int]]:
-    indent = labels if said.label else said.indent
-    wrapped = wrap(safe(said.text, PROSE), room - indent)
-    return [(said.label if n == 0 else "", line, said.style, indent) for n, line in enumerate(wrapped or [""])]
