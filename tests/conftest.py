@@ -20,11 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     terminal = ("NO_COLOR", "TEXTUAL_THEME", "COLUMNS", "LINES", "COLORTERM", "TMUX")
-    for name in (*terminal, "TLSRPT_DATABASE", "TLSRPT_THEME"):
+    for name in (*terminal, "TLSRPT_DATABASE", "TLSRPT_THEME", "TLSRPT_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config-home"))
 
 
 @pytest.fixture
