@@ -50,6 +50,7 @@ class Summary(NamedTuple):
     skipped: int = 0  # deliveries that are no TLS reports
     unchecked: int = 0  # of the new reports, those in mail whose sender nobody checked or vouched for
     anew: int = 0  # reports that `reread` read again, none of them new
+    checks: int = 0  # new ones stored
     files: int = 0
     seconds: float = 0.0
     interrupted: bool = False
@@ -80,7 +81,7 @@ def load(
     progress: Callable[[Status], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Summary:
-    """Store every report of a source and return what was done.
+    """Store every report and every check of a source and return what was done.
 
     `known` is what the source asks about known files; the reports in those count as duplicates. `vouch`
     says that the operator answers for the origin of mail, as for bare files. `progress` is told now and

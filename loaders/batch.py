@@ -20,6 +20,8 @@ from tlsrpt.store import Rows, Store
 if TYPE_CHECKING:
     import duckdb
 
+    from loaders.observations import Look
+
 
 class Arrival(NamedTuple):
     """A delivery that has been opened, and how that ended."""
@@ -50,6 +52,7 @@ class Batch:
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self.incoming: list[Incoming] = []
+        self.looks: list[Look] = []
         self.files: list[ReadFile] = []
         self.replaced: list[int] = []  # deliveries that this batch reads again
         self.replaced_reports: dict[int, int] = {}  # place of a report read again -> its number until now
@@ -57,7 +60,7 @@ class Batch:
         self.bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self.arrivals or self.files or self.replaced)
+        return bool(self.arrivals or self.looks or self.files or self.replaced)
 
 
 _REPLACES = "identity"  # the place of the defect of a report that others had to give way to
@@ -73,6 +76,7 @@ class Stored(NamedTuple):
     skipped: int = 0
     unchecked: int = 0
     anew: int = 0  # reports read again, none of them new
+    checks: int = 0
 
     def plus(self, other: Stored) -> Stored:
         """Return what both came to."""
@@ -140,6 +144,7 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
                 [replaced],
             )
         _insert(store, connection, rows_of, delivery, now)
+        checks = _checks(store, connection, batch.looks, now)
         _files(store, connection, batch.files)
     new = len(unique) - len(before)
     anew = len(batch.replaced_reports)
@@ -151,7 +156,16 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
         sum(row.outcome == "skipped" for row in rows_of),
         sum(incoming.trust == "unchecked" for place, incoming in enumerate(unique) if place not in before),
         anew,
+        checks,
     )
+
+
+def _checks(store: Store, connection: duckdb.DuckDBPyConnection, looks: Sequence[Look], now: datetime) -> int:
+    if not looks:
+        return 0
+    from loaders.observations import write as observed  # noqa: PLC0415 - with the models, which reports do without
+
+    return observed(store, connection, looks, now)
 
 
 # --------------------------------------------------------------------------------------------------------

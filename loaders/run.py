@@ -120,7 +120,7 @@ class Reader:
             try:
                 parsed = parse(opened.content, Hints(opened.mail, opened.name or origin.name))
             except ReportError as error:
-                self.refuse(Refused(opened.name, opened.content, opened.mail, str(error)), origin)
+                self._no_report(opened, origin, str(error))
             else:
                 self.document(parsed, opened, origin)
         elif isinstance(opened, Refused):
@@ -173,6 +173,30 @@ class Reader:
         self.batch.bytes += len(reading.document)
         self.reports += 1
         return len(self.batch.incoming) - 1
+
+    def _no_report(self, opened: Document, origin: Origin, reason: str) -> None:
+        """Take in a file of checks, or refuse what is none for this reason."""
+        from tlsrpt.check_file import is_check_file  # noqa: PLC0415 - most loads see none, and need no models of one
+
+        if is_check_file(opened.content):
+            # Anyone can mail one, and nothing vouches for it.
+            reason = "a check in a mail: give the file itself" if opened.mail else self._checks(opened, origin)
+        if reason:
+            self.refuse(Refused(opened.name, opened.content, opened.mail, reason), origin)
+
+    def _checks(self, opened: Document, origin: Origin) -> str:
+        """Take in a file of checks and return "", or why it is refused."""
+        from loaders.observations import look  # noqa: PLC0415 - as above
+        from tlsrpt.check_file import read_checks  # noqa: PLC0415 - as above
+
+        try:
+            found = read_checks(opened.content, self._now)
+        except ReportError as error:
+            return str(error)
+        self.batch.looks += [look(check, origin.source) for check in found.checks]
+        self.batch.bytes += len(opened.content)
+        self._entries(found.refused, opened, origin, None)
+        return ""
 
     def _entries(self, entries: Sequence[RefusedEntry], opened: Document, origin: Origin, of: int | None) -> None:
         for where, content, reason in entries:

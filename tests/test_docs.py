@@ -215,8 +215,10 @@ READERS = [
         "tlsrpt/archive.py",
         "tlsrpt/delivery.py",
         "tlsrpt/mail.py",
+        "tlsrpt/check_file.py",
         "loaders/directory.py",
         "loaders/batch.py",
+        "loaders/run.py",
     )
 ]
 KIND = re.compile("^(?:gzip|zip|tar|mbox): ")  # which the page names once for all of them

@@ -12,7 +12,7 @@ from reports import document, policy, row
 from shelf import ask, filled, mail
 
 import queries
-from queries import EVERYTHING, Scope, deliveries, domains, failures, policies, reports
+from queries import EVERYTHING, Scope, deliveries, domains, failures, policies, published, reports
 from tlsrpt.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reports import Document
 
 SQL = sorted(entry.name.removesuffix(".sql") for entry in (files("queries") / "sql").iterdir())
-MODULES = (domains, failures, reports, policies, deliveries)
+MODULES = (domains, failures, reports, policies, deliveries, published)
 
 # Questions that take a Scope, and the rows they give.
 SCOPED: list[Callable[..., list[Any]]] = [
@@ -131,6 +131,9 @@ def test_an_empty_store_answers_everything() -> None:
     assert reports.one(empty, 1) is None
     assert deliveries.refused(empty) == []
     assert deliveries.outcomes(empty) == []
+    assert published.newest(empty, "example.com") is None
+    assert published.seen(empty, "example.com") == []
+    assert published.checked(empty) == []
 
 
 # What may be added up.

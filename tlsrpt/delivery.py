@@ -19,7 +19,7 @@ __all__ = ["Document", "Mail", "Opened", "Refused", "Skipped", "unpack"]
 
 
 class Document(NamedTuple):
-    """A JSON document, perhaps a report, free of its containers."""
+    """A JSON document, perhaps a report or a file of checks, free of its containers."""
 
     name: str  # file name of the attachment or member, "" if none
     content: bytes
@@ -141,7 +141,7 @@ def _text_head(head: bytes) -> bytes:
 # What has no container
 
 
-_KEYS = (b'"policies"', b'"date-range"', b'"organization-name"', b'"report-id"', b'"tls-report"')
+_KEYS = (b'"policies"', b'"date-range"', b'"organization-name"', b'"report-id"', b'"tls-report"', b'"tlsrpt_check"')
 
 
 def _json(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
@@ -154,7 +154,7 @@ def _json(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
 
 
 def _has_key(content: bytes) -> bool:
-    """Return whether a JSON text has a key that only reports have."""
+    """Return whether a JSON text has a key that only reports have, or files of checks."""
     if b"\0" not in content[:8]:
         return any(key in content for key in _KEYS)
     wide = [gap.join(key[i : i + 1] for i in range(len(key))) for key in _KEYS for gap in (b"\0", b"\0\0\0")]

@@ -20,11 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tlsrpt.certificate import Certificate
 
-# Bounds of single values, for what is seen on the wire and what is loaded from a file alike.
+# Bounds of single values, for what is seen on the wire and what is loaded from a file alike. One error ends a
+# list: a million bad items in a file would otherwise make a million errors.
 Name = Annotated[str, Field(max_length=1_100)]  # a DNS name with its escapes, or a host and its address
 Text = Annotated[str, Field(max_length=4_096)]
 Body = Annotated[str, Field(max_length=65_536)]
-Few = Annotated[tuple[Name, ...], Field(max_length=64)]
+Few = Annotated[tuple[Name, ...], Field(max_length=64, fail_fast=True)]
 
 CONFIG = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -34,7 +35,9 @@ class Settings(BaseModel):
 
     model_config = CONFIG | ConfigDict(extra="forbid")
 
-    resolver: Annotated[tuple[Name, ...], Field(max_length=8)] = ()  # "host:port" each; none: the system's
+    resolver: Annotated[
+        tuple[Name, ...], Field(max_length=8, fail_fast=True)
+    ] = ()  # "host:port" each; none: the system's
     trust_ad: bool = False  # believe the AD flag of a resolver that is not on this machine
     smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 25
     https_port: Annotated[int, Field(ge=1, le=65_535)] = 443
@@ -62,7 +65,7 @@ class TxtFacts(Answer):
     """TXT records of a name. Strings of one record are joined without spaces (RFC 8461 section 3.1)."""
 
     kind: Literal["mta-sts-record", "tlsrpt-record"]
-    records: Annotated[tuple[Body, ...], Field(max_length=64)] = ()  # sorted
+    records: Annotated[tuple[Body, ...], Field(max_length=64, fail_fast=True)] = ()  # sorted
 
 
 class Mx(BaseModel):
@@ -78,7 +81,7 @@ class MxFacts(Answer):
     """MX records of a domain. "none" with an address makes the domain its own implicit MX (RFC 5321 5.1)."""
 
     kind: Literal["mx"] = "mx"
-    hosts: Annotated[tuple[Mx, ...], Field(max_length=20)] = ()  # by preference and name
+    hosts: Annotated[tuple[Mx, ...], Field(max_length=20, fail_fast=True)] = ()  # by preference and name
     dropped: int = 0  # records beyond the bound, not looked at
 
 
@@ -90,8 +93,8 @@ class HostFacts(BaseModel):
     kind: Literal["host"] = "host"
     a: Answer
     aaaa: Answer
-    addresses: Annotated[tuple[Name, ...], Field(max_length=64)] = ()  # IPv4 first, sorted
-    refused: Annotated[tuple[Name, ...], Field(max_length=64)] = ()  # of these, private or special ones
+    addresses: Annotated[tuple[Name, ...], Field(max_length=64, fail_fast=True)] = ()  # IPv4 first, sorted
+    refused: Annotated[tuple[Name, ...], Field(max_length=64, fail_fast=True)] = ()  # of these, private or special ones
     dropped: int = 0  # of these, how many go beyond the bound and were not contacted
 
 
@@ -110,7 +113,7 @@ class TlsaFacts(Answer):
     """TLSA records at _25._tcp.<host>."""
 
     kind: Literal["tlsa"] = "tlsa"
-    records: Annotated[tuple[Tlsa, ...], Field(max_length=64)] = ()  # sorted
+    records: Annotated[tuple[Tlsa, ...], Field(max_length=64, fail_fast=True)] = ()  # sorted
 
 
 class Fault(BaseModel):
@@ -129,8 +132,10 @@ class Face(BaseModel):
 
     version: Name  # "TLSv1.3"
     cipher: Name
-    chain: Annotated[tuple[Certificate, ...], Field(max_length=16)]  # as sent, leaf first
-    faults: Annotated[tuple[Fault, ...], Field(max_length=64)] = ()  # of verification against the trust store
+    chain: Annotated[tuple[Certificate, ...], Field(max_length=16, fail_fast=True)]  # as sent, leaf first
+    faults: Annotated[
+        tuple[Fault, ...], Field(max_length=64, fail_fast=True)
+    ] = ()  # of verification against the trust store
 
 
 class FetchFacts(BaseModel):
@@ -147,7 +152,7 @@ class FetchFacts(BaseModel):
     status: int | None = None  # of HTTP
     location: Text = ""  # where a redirect leads
     content_type: Text = ""
-    bodies: Annotated[tuple[Body, ...], Field(max_length=3)] = ()  # the different ones of all tries
+    bodies: Annotated[tuple[Body, ...], Field(max_length=3, fail_fast=True)] = ()  # the different ones of all tries
     face: Face | None = None
 
 
@@ -163,7 +168,7 @@ class MxTlsFacts(BaseModel):
     kind: Literal["mx-tls"] = "mx-tls"
     outcome: Name
     reason: Text = ""  # what the server said, or the error
-    faces: Annotated[tuple[Face, ...], Field(max_length=3)] = ()  # the different ones of all tries
+    faces: Annotated[tuple[Face, ...], Field(max_length=3, fail_fast=True)] = ()  # the different ones of all tries
     failures: Few = ()  # outcomes of tries that failed while others did not
     without_sni: Face | None = None  # only if it shows another chain than with SNI
     without_sni_outcome: Name = ""  # what prevented TLS without SNI, if something did
@@ -181,8 +186,9 @@ class Measures(BaseModel):
 
     model_config = CONFIG
 
-    ttl: int | None = None  # seconds left, the least of a chain of CNAMEs
-    seconds: float | None = None  # that it took; of several tries the longest
+    # Seconds left, the least of a chain of CNAMEs.
+    ttl: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None  # that it took; of several tries the longest
     banner: Text = ""
 
 
@@ -224,7 +230,7 @@ class Check(BaseModel):
     checked_at: datetime  # UTC, without tzinfo, whole seconds
     vantage: Annotated[str, Field(min_length=1, max_length=256)]  # where from
     settings: Settings = Settings()
-    observations: Annotated[tuple[Observation, ...], Field(max_length=1_000)]
+    observations: Annotated[tuple[Observation, ...], Field(max_length=1_000, fail_fast=True)]
 
     def all(self, facts: type[F]) -> Iterator[tuple[Observation, F]]:
         """Yield the observations with facts of this type, in order."""
@@ -244,6 +250,7 @@ class Seen(NamedTuple):
     first_seen: datetime  # UTC, without tzinfo: the first and the last look that found it so
     last_seen: datetime
     vantage: str
+    settings: Settings = Settings()
 
 
 def subject(host: str, address: str) -> str:

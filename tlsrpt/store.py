@@ -457,6 +457,7 @@ Column = Sequence[Any]
 _ARROW = {
     "BIGINT": nanoarrow.int64,
     "BOOLEAN": nanoarrow.bool_,
+    "DOUBLE": nanoarrow.float64,
     "BLOB": nanoarrow.binary,
     # Dates and times travel as ISO 8601 text: DuckDB reads it faster than Python converts it.
     "DATE": nanoarrow.string,
