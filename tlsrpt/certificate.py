@@ -4,13 +4,45 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.x509.oid import NameOID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_TEXT = Annotated[str, Field(max_length=4_096)]
+if TYPE_CHECKING:
+    from tlsrpt.published import Face
+
+_LONGEST = 4_096  # characters of one text
+_NAMES = 1_000  # SAN entries that are kept
+_SHOWN = 5  # names in a sentence
+_TEXT = Annotated[str, Field(max_length=_LONGEST)]
+
+# X509_V_ERR_… of OpenSSL.
+NOT_YET_VALID, EXPIRED, SELF_SIGNED, PURPOSE = 9, 10, 18, 26
+CODES = {
+    2: "an issuer cannot be found",
+    3: "a revocation list is missing",
+    7: "a signature in the chain is wrong",
+    18: "self-signed",
+    19: "the chain ends at a root that senders do not trust",
+    20: "its issuer was not sent and is none that senders trust",
+    21: "nothing that senders trust has signed it",
+    22: "the chain is too long",
+    23: "revoked",
+    24: "signed by a certificate that is no authority",
+    25: "the chain is longer than an authority allows",
+    26: "not made for servers",
+    27: "the root is not trusted for this",
+    28: "the root is rejected for this",
+    47: "outside the names that its authority may sign",
+    79: "signed by a certificate that is no authority",
+}
 
 
 class Certificate(BaseModel):
@@ -38,11 +70,217 @@ class Certificate(BaseModel):
             return {"der": given["der"]} | _fields(given["der"])
         return given
 
+    @property
+    def self_issued(self) -> bool:
+        """Return whether it names itself as its issuer."""
+        return self.subject == self.issuer
+
 
 def read(der: bytes) -> Certificate:
     """Return a certificate from its DER bytes; one that cannot be read says so itself."""
     return Certificate(der=base64.b64encode(der).decode("ascii"))
 
 
+def parsed(der: str) -> x509.Certificate:
+    """Return a certificate in base64 as its library has it. Raises ValueError."""
+    try:
+        return x509.load_der_x509_certificate(base64.b64decode(der, validate=True))
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
 def _fields(der: str) -> dict[str, object]:
-    raise NotImplementedError
+    try:
+        found = parsed(der)
+        return {
+            "subject": found.subject.rfc4514_string()[:_LONGEST],
+            "issuer": found.issuer.rfc4514_string()[:_LONGEST],
+            "serial": f"{found.serial_number:x}"[:_LONGEST],
+            "names": _names(found),
+            "common_name": _common_name(found),
+            "not_before": found.not_valid_before_utc.replace(tzinfo=None),
+            "not_after": found.not_valid_after_utc.replace(tzinfo=None),
+            "key": _key(found),
+            "signature": _signature(found),
+            "sha256": found.fingerprint(hashes.SHA256()).hex(),
+        }
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        return {"unreadable": str(error)[:_LONGEST] or type(error).__name__}
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(name.lower()[:_LONGEST] for name in found.value.get_values_for_type(x509.DNSName)[:_NAMES])
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value)[:_LONGEST] if found else ""
+
+
+def _key(certificate: x509.Certificate) -> str:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    if isinstance(key, dsa.DSAPublicKey):
+        return f"DSA {key.key_size}"
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "Ed25519"
+    return "Ed448" if isinstance(key, ed448.Ed448PublicKey) else type(key).__name__
+
+
+def _signature(certificate: x509.Certificate) -> str:
+    try:
+        found = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return "unknown"
+    return found.name if found else ""
+
+
+# --------------------------------------------------------------------------------------------------------
+# Names.
+
+
+def matches(names: Iterable[str], host: str) -> bool:
+    """Return whether one of the SAN dNSNames is for this host (RFC 8461 section 4.2, RFC 6125 section 6.4).
+
+    A wildcard counts as the whole first label only, and stands for exactly one label.
+    """
+    host = host.removesuffix(".").lower()
+    _, _, parent = host.partition(".")
+    wanted = {host, f"*.{parent}"} if "." in parent else {host}
+    return not wanted.isdisjoint(name.removesuffix(".").lower() for name in names)
+
+
+def _matches_partly(names: Iterable[str], host: str) -> bool:
+    """Return whether a name such as "mx*.example.com" would be for this host, as few senders have it."""
+    first, _, parent = host.removesuffix(".").lower().partition(".")
+    for name in names:
+        label, _, rest = name.removesuffix(".").lower().partition(".")
+        start, star, end = label.partition("*")
+        if star and label != "*" and rest == parent and first.startswith(start) and first.endswith(end):
+            return True
+    return False
+
+
+# --------------------------------------------------------------------------------------------------------
+# Faults.
+
+
+class CertificateFault(NamedTuple):
+    """Something for which senders refuse a certificate, or some of them do."""
+
+    name: str  # "certificate-expired"
+    detail: str  # what was seen
+
+
+def faults(face: Face, host: str, now: datetime) -> list[CertificateFault]:
+    """Return everything that is wrong with what a server shows for `host`, as of `now` (UTC, no tzinfo).
+
+    Trust is what OpenSSL said at the time of the look; names and dates are judged here, as its first
+    objection would hide the others, and a stored look is judged as of another day.
+    """
+    if not face.chain:
+        return [CertificateFault("certificate-none", "no certificate was shown")]
+    leaf, *above = face.chain
+    if leaf.unreadable:
+        return [CertificateFault("certificate-unreadable", leaf.unreadable[:200])]
+    found = [*_dates(leaf, now), *_name_faults(leaf, host), *_trust(face), *_strength(leaf)]
+    # Only those that OpenSSL went through: servers send certificates that nobody needs.
+    used = {fault.depth for fault in face.faults if fault.code in {EXPIRED, NOT_YET_VALID}}
+    for depth, certificate in enumerate(above, start=1):
+        if depth in used and certificate.not_after is not None and certificate.not_after < now:
+            words = f"{_subject(certificate)} expired {moment(certificate.not_after)}"
+            found.append(CertificateFault("certificate-intermediate-expired", words))
+    return found
+
+
+def _dates(leaf: Certificate, now: datetime) -> list[CertificateFault]:
+    if leaf.not_after is not None and leaf.not_after < now:
+        return [CertificateFault("certificate-expired", f"expired {moment(leaf.not_after)}")]
+    if leaf.not_before is not None and leaf.not_before > now:
+        return [CertificateFault("certificate-not-yet-valid", f"valid from {moment(leaf.not_before)} only")]
+    return []
+
+
+def _name_faults(leaf: Certificate, host: str) -> list[CertificateFault]:
+    if matches(leaf.names, host):
+        return []
+    if _matches_partly(leaf.names, host):
+        return [CertificateFault("certificate-partial-wildcard", f"it is for {listed(leaf.names)}")]
+    if matches([leaf.common_name], host):
+        return [CertificateFault("certificate-common-name-only", f"CN {leaf.common_name}, SAN {listed(leaf.names)}")]
+    if not leaf.names:
+        return [CertificateFault("certificate-no-names", f"no SAN; CN {leaf.common_name or 'none'}")]
+    return [CertificateFault("certificate-name-mismatch", f"it is for {listed(leaf.names)}")]
+
+
+def _trust(face: Face) -> list[CertificateFault]:
+    leaf, last = face.chain[0], face.chain[-1]
+    codes = {fault.code for fault in face.faults} - {EXPIRED, NOT_YET_VALID}
+    found = []
+    if PURPOSE in codes:
+        found.append(CertificateFault("certificate-wrong-purpose", "it is not made for servers"))
+    codes.discard(PURPOSE)
+    if SELF_SIGNED in codes:
+        found.append(CertificateFault("certificate-self-signed", f"issued by itself, {_subject(leaf)}"))
+    elif codes:
+        code = min(codes)
+        words = CODES.get(code, f"OpenSSL's code {code}")
+        found.append(CertificateFault("certificate-not-trusted", f"issued by {leaf.issuer[:100]}; {words}"))
+        if codes & {2, 20, 21} and not last.self_issued:
+            words = f"the chain ends at {_subject(last)}; {last.issuer[:100]} was not sent"
+            found.append(CertificateFault("certificate-chain-incomplete", words))
+    return found
+
+
+def _strength(leaf: Certificate) -> list[CertificateFault]:
+    found = []
+    kind, _, size = leaf.key.partition(" ")
+    if (kind in {"RSA", "DSA"} and int(size) < 2_048) or leaf.key in {"EC secp192r1", "EC sect163k1", "EC sect163r2"}:
+        found.append(CertificateFault("certificate-weak-key", leaf.key))
+    if leaf.signature in {"md5", "sha1"} and not leaf.self_issued:
+        found.append(CertificateFault("certificate-weak-signature", f"signed with {leaf.signature}"))
+    return found
+
+
+def expiry(certificate: Certificate, now: datetime) -> Literal["expired", "fail", "warn", "ok"]:
+    """Return how near the end of a certificate is, measured by its own lifetime.
+
+    "warn" below 14 days or a third of its life, whichever is less, "fail" below 3 days or a tenth.
+    """
+    if certificate.not_after is None or certificate.not_before is None:
+        return "ok"
+    left = certificate.not_after - now
+    life = certificate.not_after - certificate.not_before
+    if left < timedelta(0):
+        return "expired"
+    if left < min(timedelta(days=3), life / 10):
+        return "fail"
+    return "warn" if left < min(timedelta(days=14), life / 3) else "ok"
+
+
+# --------------------------------------------------------------------------------------------------------
+# Words.
+
+
+def moment(when: datetime) -> str:
+    """Return a time in words: "2026-11-18 06:12 UTC"."""
+    return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in a row, the first few of many."""
+    if not names:
+        return "none"
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
+
+
+def _subject(certificate: Certificate) -> str:
+    return certificate.common_name[:100] or certificate.subject[:100] or "a certificate without a name"
