@@ -372,7 +372,7 @@ def policy_text(policy: Policy) -> str:
     if found is None or policy.max_age > MAX_AGE:
         raise ValueError("; ".join(lint.message for lint in lints))
     if found != policy._replace(mx=tuple(mx.lower() for mx in policy.mx)):
-        raise ValueError("a value that holds more than one line")
+        raise ValueError("a value with blanks around it, or of more than one line")
     return made
 
 

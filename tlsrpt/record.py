@@ -100,7 +100,7 @@ def text(ruas: Sequence[str]) -> str:
     made = f"{VERSION}; rua={','.join(encoded)}"
     found, lints = parse([made])
     if found is None or found.ruas != tuple(encoded):
-        raise ValueError("; ".join(lint.message for lint in lints))
+        raise ValueError("; ".join(lint.message for lint in lints) or "blanks around a destination")
     return made
 
 
