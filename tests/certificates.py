@@ -120,13 +120,18 @@ def _leaf(kind: str, name: str, parent: str) -> dict[str, Any]:
         "partial-wildcard": {"names": (f"{name[0]}*.{parent}",)},
         "expired": {"begins": -_LONG_AGO, "ends": -_JUST_NOW},
         "not-yet-valid": {"begins": _JUST_NOW},
-        "wrong-name": {"names": ("elsewhere.example",)},
+        "wrong-name": {"subject": "elsewhere.example", "names": ("elsewhere.example",)},
         "common-name-only": {"names": ()},
         "no-aki": {"key_ids": False},
         "huge": {"names": many if kind == "huge" else ()},
-        "many-faults": {"names": ("elsewhere.example",), "begins": -_LONG_AGO, "ends": -_JUST_NOW},
+        "many-faults": {
+            "subject": "elsewhere.example",
+            "names": ("elsewhere.example",),
+            "begins": -_LONG_AGO,
+            "ends": -_JUST_NOW,
+        },
     }
-    return {"names": (name,)} | differing.get(kind, {})
+    return {"subject": name, "names": (name,)} | differing.get(kind, {})
 
 
 def shown(kind: str, name: str, authority: Authority) -> Shown:
@@ -142,7 +147,7 @@ def shown(kind: str, name: str, authority: Authority) -> Shown:
     elif kind.endswith("intermediate"):
         issuer = authority.intermediate(expired=kind.startswith("expired"))
         sent = () if kind.startswith("missing") else (issuer.certificate,)
-    return Shown(key, (_made(name, key, issuer, **_leaf(kind, name, name.partition(".")[2])), *sent))
+    return Shown(key, (_made(key=key, issuer=issuer, **_leaf(kind, name, name.partition(".")[2])), *sent))
 
 
 def server_context(kind: str, name: str, authority: Authority) -> ssl.SSLContext:

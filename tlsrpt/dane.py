@@ -1,0 +1,69 @@
+"""DANE: TLSA records against what a server shows (RFC 6698, RFC 7671, RFC 7672)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tlsrpt.certificate import Certificate, matches, parsed
+
+if TYPE_CHECKING:
+    from tlsrpt.published import Face, Tlsa
+
+_TRUST_ANCHOR, _END_ENTITY = 2, 3  # usages; 0 and 1 are unusable for SMTP (RFC 7672 section 3.1.3)
+
+
+class Dane(NamedTuple):
+    """How the TLSA records of a host stand against what it shows at one address."""
+
+    usable: int  # records that a sender can use
+    matching: int  # of these, those that are met
+
+
+def verdict(records: Sequence[Tlsa], face: Face, host: str, now: datetime) -> Dane:
+    """Return how many records are usable, and met as of `now` (UTC, without tzinfo).
+
+    For usage 3 only the match with the leaf counts; for usage 2 the authority has to be in the chain as sent,
+    and the leaf has to be for `host` and in date (RFC 7671 sections 5.1 and 5.2).
+    """
+    usable = [record for record in records if is_usable(record)]
+    return Dane(len(usable), sum(_is_met(record, face, host, now) for record in usable))
+
+
+def is_usable(record: Tlsa) -> bool:
+    """Return whether a sender can use a record at all."""
+    return (
+        record.usage in {_TRUST_ANCHOR, _END_ENTITY} and record.selector in {0, 1} and record.matching_type in {0, 1, 2}
+    )
+
+
+def _is_met(record: Tlsa, face: Face, host: str, now: datetime) -> bool:
+    if not face.chain:
+        return False
+    leaf = face.chain[0]
+    if record.usage == _END_ENTITY:
+        return _data(leaf, record) == record.data
+    in_date = leaf.not_before is not None and leaf.not_after is not None and leaf.not_before <= now <= leaf.not_after
+    met = any(_data(certificate, record) == record.data for certificate in face.chain[1:])
+    return met and in_date and matches(leaf.names, host)
+
+
+def _data(certificate: Certificate, record: Tlsa) -> str | None:
+    """Return what a record has to say to be met by a certificate, None if that cannot be told."""
+    try:
+        found = parsed(certificate.der)
+        whole = (
+            found.public_bytes(Encoding.DER)
+            if record.selector == 0
+            else found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    if record.matching_type == 0:
+        return whole.hex()
+    return hashlib.new("sha256" if record.matching_type == 1 else "sha512", whole).hexdigest()
