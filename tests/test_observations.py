@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from certificates import Authority, shown
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -21,10 +23,12 @@ from loaders import known_files, load, reread
 from loaders.directory import Directory
 from loaders.observations import record
 from queries import Scope, deliveries, published
+from tlsrpt.certificate import read
 from tlsrpt.check_file import checks_json, facts_json, read_checks, read_facts
 from tlsrpt.published import (
     Answer,
     Check,
+    Face,
     FetchFacts,
     HostFacts,
     Measures,
@@ -36,6 +40,7 @@ from tlsrpt.published import (
     Tlsa,
     TlsaFacts,
     TxtFacts,
+    subject,
 )
 from tlsrpt.report import ReportError
 from tlsrpt.store import Store
@@ -74,8 +79,8 @@ def spans(store: Store) -> list[tuple[str, str, int, int]]:
     found = ask(store, "SELECT subject, facts, first_seen, last_seen FROM observations ORDER BY subject, first_seen")
     hour = timedelta(hours=1)
     return [
-        (subject, json.loads(facts)["records"][0], (first - NOON) // hour, (last - NOON) // hour)
-        for subject, facts, first, last in found
+        (name, json.loads(facts)["records"][0], (first - NOON) // hour, (last - NOON) // hour)
+        for name, facts, first, last in found
     ]
 
 
@@ -230,6 +235,21 @@ def test_facts_come_back_as_they_were(facts: Facts) -> None:
 def test_facts_are_kept_without_what_is_nothing_special() -> None:
     assert facts_json(MxFacts(status="none")) == '{"kind":"mx","status":"none"}'
     assert facts_json(MxFacts(status="none", secure=False, hosts=())) == '{"kind":"mx","secure":false,"status":"none"}'
+
+
+def test_of_a_certificate_only_its_bytes_are_kept_and_believed() -> None:
+    [leaf, *_] = shown("good", "mx1.example.com", Authority()).chain
+    whole = read(leaf.public_bytes(Encoding.DER))
+    facts = MxTlsFacts(outcome="starttls", faces=(Face(version="TLSv1.3", cipher="AES", chain=(whole,)),))
+    assert json.loads(facts_json(facts))["faces"][0]["chain"] == [{"der": whole.der}]
+    assert read_facts(facts_json(facts)) == facts
+    seen = Observation(subject=subject("mx1.example.com", "192.0.2.1"), facts=facts)
+    lie = json.loads(checks_json([check().model_copy(update={"observations": (seen,)})]))
+    told_of = lie["checks"][0]["observations"][0]["facts"]["faces"][0]["chain"][0]
+    assert told_of["names"] == ["mx1.example.com"]
+    told_of["names"] = ["other.example"]
+    [[one]] = [one.observations for one in read_checks(json.dumps(lie).encode(), NOON).checks]
+    assert one == seen
 
 
 # Questions.
