@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import tarfile
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from reports import document
 from shelf import ask, mail, put
 
-from loaders import known_files, load, reread
+from loaders import Summary, known_files, load, reread
 from loaders.directory import Directory
 from loaders.observations import record
 from queries import Scope, deliveries, published
@@ -44,8 +45,10 @@ from tlsrpt.published import (
 )
 from tlsrpt.report import ReportError
 from tlsrpt.store import Store
+from tui.progress import read_again, summed_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tlsrpt.published import Facts
@@ -340,6 +343,12 @@ def test_a_file_of_checks_is_loaded_like_any_other(tmp_path: Path) -> None:
     assert load(Directory([tmp_path], known=known), store, known=known).checks == 0
 
 
+def test_new_checks_are_summed_up_where_there_are_any() -> None:
+    assert summed_up(Summary(checks=2)).startswith("0 new reports, 2 new checks, 0 duplicates, ")
+    assert read_again(Summary(checks=1)).startswith("0 reports became readable, 1 check too, 0 read anew, ")
+    assert "check" not in summed_up(Summary(reports=1)) + read_again(Summary(reports=1))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_a_file_of_checks_is_read_in_any_encoding_that_shells_write(encoding: str) -> None:
     assert put(Store.memory(), told().decode().encode(encoding)).checks == 1
@@ -438,6 +447,56 @@ def test_numbers_that_the_store_has_no_room_for_are_refused(measures: dict[str, 
     store = Store.memory()
     summary = put(store, json.dumps(whole).encode(), json.dumps(document()).encode())
     assert (summary.checks, summary.refused, summary.reports) == (0, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    store = Store.memory()
+    yield store
+    store.close()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([10**400, "\ud800", "\0", ""]),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
+    max_leaves=4,
+)
+PLACES = [
+    (), ("policy_domain",), ("checked_at",), ("vantage",), ("settings",), ("settings", "resolver"), ("observations",),
+    ("observations", 0), ("observations", 0, "subject"), ("observations", 0, "facts"),
+    ("observations", 0, "facts", "records"), ("observations", 0, "facts", "reason"), ("observations", 0, "measures"),
+    ("observations", 0, "measures", "ttl"), ("observations", 0, "measures", "seconds"),
+    ("observations", 0, "measures", "banner"),
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(PLACES), value=JSON)
+def test_any_value_anywhere_ends_as_a_check_or_a_refusal(
+    place: tuple[str | int, ...], value: object, store: Store
+) -> None:
+    whole = json.loads(told())
+    inner: Any = whole["checks"]
+    *outer, last = (0, *place)
+    for step in outer:
+        inner = inner[step]
+    inner[last] = value
+    summary = put(store, json.dumps(whole).encode())
+    # It may be known already.
+    assert summary.checks + summary.refused <= 1
+    assert summary.skipped == summary.reports == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.binary(max_size=200) | st.binary(max_size=50).map(lambda tail: told() + tail))
+def test_any_bytes_end_as_checks_or_a_reason(content: bytes) -> None:
+    with suppress(ReportError):
+        assert read_checks(content, NOON).checks
 
 
 def test_a_check_is_kept_under_its_a_label_in_utc_and_whole_seconds() -> None:
