@@ -109,7 +109,7 @@ class Lookups:
     def __init__(self, settings: Settings, *, limits: LiveLimits = LIVE_LIMITS) -> None:
         """Find the resolvers. Raises ValueError, with a sentence for the operator, if there is none to use."""
         self._servers = [_server(text) for text in settings.resolver] or _system_servers()
-        # RFC 6840 section 5.7 asks for a secure path to the resolver; anybody on the way can set a bit.
+        # RFC 4035 section 4.9.3 asks for a secure path to the resolver: anybody on the way can set a bit.
         self._believed = settings.trust_ad or all(server.address.is_loopback for server in self._servers)
         self._private_too = settings.allow_private_addresses
         self._limits = limits
