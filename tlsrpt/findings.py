@@ -250,14 +250,19 @@ class _Judge:
 
     def _history(self) -> Iterator[Finding]:
         name = f"_mta-sts.{self._domain}"
-        for fault in history.id_faults(history.versions(self._past)):
-            if fault.over is not None or self._record is None or fault.id != self._record.id:
-                continue  # put right since
+        current = self._record.id if self._record else None
+        # What was put right since is history and no finding.
+        found = [
+            fault
+            for fault in history.id_faults(history.versions(self._past))
+            if fault.over is None and fault.id == current
+        ]
+        for fault in found[-1:]:  # the last one has taken the place of those before
             since = f"id {fault.id} since {moment(fault.since)}"
             if fault.name == "id-kept":
                 lately = self._now - fault.since < _GRACE
-                found = "policy-changed-lately" if lately else "policy-changed-id-kept"
-                yield self._find(found, name, f"{since} with another policy than before")
+                changed = "policy-changed-lately" if lately else "policy-changed-id-kept"
+                yield self._find(changed, name, f"{since} with another policy than before")
             else:
                 yield self._find(_ID[fault.name], name, since)
         until = history.enforced_until(self._past, self._now)
