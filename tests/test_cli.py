@@ -58,7 +58,7 @@ def database(tmp_path: Path, folder: Path) -> Path:
 # Starting
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["failures", "--help"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["failures", "--help"], ["check", "--help"]])
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom tui.cli import main\n"

@@ -25,6 +25,7 @@ from tui.screens.base import Asking
 from tui.screens.domains import DomainsScreen
 from tui.screens.failures import FailuresScreen
 from tui.screens.help import HelpScreen
+from tui.screens.published import PublishedScreen
 from tui.screens.refused import RefusedScreen
 from tui.text import PROSE, safe
 from tui.words import count
@@ -308,6 +309,13 @@ class Workbench(App[None]):
     def look_into(self, within: Scope) -> None:
         """Open the failures of a narrower scope."""
         self.push_screen(FailuresScreen(within))
+
+    def look_at(self, policy_domain: str | None, *, top: str, now: bool = False) -> None:
+        """Open what a domain publishes, and look again `now`, or say that no domain is in focus."""
+        if policy_domain is None:
+            self.notify("No domain in focus: choose one first")
+        else:
+            self.push_screen(PublishedScreen(policy_domain, top=top, now=now))
 
     async def action_back(self) -> None:
         """Undo one step; at the first screen there is none."""

@@ -21,6 +21,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 FORMATS = ("table", "json", "csv", "markdown")
 GROUPINGS = ("series", "cause", "result-type", "mx", "organization", "sending-ip", "day", "fingerprint")
 DAY = click.DateTime(["%Y-%m-%d"])
+PORT = click.IntRange(1, 65_535)
 
 
 class Program(click.Group):
@@ -111,6 +112,25 @@ def _formats(*formats: str) -> Callable[[F], F]:
     return click.option(
         "--format", "form", type=click.Choice(formats), default="table", show_default=True, help="How to write it."
     )
+
+
+def _looking(function: F) -> F:
+    """Add the options of a command that looks at what domains publish."""
+    for option in (
+        click.option("--vantage", metavar="NAME", help="What this place is called, else the name of this machine."),
+        click.option("--ehlo-name", metavar="NAME", help="Greet MXs with this name."),
+        click.option(
+            "--allow-private-addresses", is_flag=True, default=None, help="Contact private addresses as well."
+        ),
+        click.option("--ca-file", metavar="FILE", help="Trust these certificate authorities, and no others."),
+        click.option("--https-port", type=PORT, metavar="PORT", help="Fetch the policy from this port, not 443."),
+        click.option("--smtp-port", type=PORT, metavar="PORT", help="Contact MXs at this port, not 25."),
+        click.option("--trust-ad/--no-trust-ad", default=None, help="Believe what that resolver says of DNSSEC."),
+        click.option("--resolver", multiple=True, metavar="HOST:PORT", help="Ask this resolver; repeat it for more."),
+        click.option("--fresh", is_flag=True, help="Look again, however short ago the last look was."),
+    ):
+        function = option(function)
+    return function
 
 
 @click.group(
@@ -225,6 +245,57 @@ def policies(**given: Any) -> int:  # noqa: ANN401 - options, by their names
 def refused(**given: Any) -> int:  # noqa: ANN401 - options, by their names
     """List what could not be read, and why."""
     return _ask("refused", given)
+
+
+@program.command()
+@click.argument("names", nargs=-1, metavar="[DOMAIN]...")
+@_looking
+@_formats(*FORMATS)
+@_common
+def check(
+    *,
+    names: tuple[str, ...],
+    fresh: bool,
+    vantage: str | None,
+    form: str,
+    database: Path | None,
+    as_of: date | None,
+    **given: Any,  # noqa: ANN401 - settings, by their names
+) -> int:
+    """Look at what domains publish now, and record it.
+
+    Without a DOMAIN, those that the configuration watches. Contacts their DNS, policy hosts and MXs; with
+    --as-of nobody, and shows what was seen by then. Ends with 5 if something would fail under enforce, with 4
+    if something could not be reached.
+    """
+    from tui import checking  # noqa: PLC0415 - duckdb is not imported for --help
+
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    return checking.check(_store(database), names, given=chosen, vantage=vantage, fresh=fresh, form=form, as_of=as_of)
+
+
+@program.command()
+@click.argument("names", nargs=-1, required=True, metavar="DOMAIN...")
+@click.option("--since", type=DAY, callback=_day, metavar="DATE", help="First UTC day.")
+@click.option("--until", type=DAY, callback=_day, metavar="DATE", help="Last UTC day.")
+@_formats(*FORMATS)
+@_common
+def history(
+    *,
+    names: tuple[str, ...],
+    since: date | None,
+    until: date | None,
+    form: str,
+    database: Path | None,
+    as_of: date | None,
+) -> int:
+    """Show what changed between the looks at a domain.
+
+    Newest first, each change with a diff.
+    """
+    from tui import checking  # noqa: PLC0415 - duckdb is not imported for --help
+
+    return checking.changes(_store(database), names, since=since, until=until, form=form, as_of=as_of)
 
 
 def _ask(name: str, given: dict[str, Any], limit: int = 0) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,12 @@ class Evidence:
                     self._store = Opened.open(self.database)
             return self._store
 
+    def made(self) -> Store:
+        """Return the store to write to, made if there is none. Raises StoreError."""
+        from tlsrpt.store import Store as Opened  # noqa: PLC0415 - as above
+
+        return self.store() or Opened.open(self.database, create=True)
+
     def close(self) -> None:
         """Let go of the store."""
         with self._lock:
@@ -63,6 +69,12 @@ class Evidence:
     def today(self) -> date:
         """Return the day that windows end at."""
         return self.as_of or datetime.now(UTC).date()
+
+    def now(self) -> datetime:
+        """Return the moment that answers are for: UTC, without tzinfo, whole seconds."""
+        if self.as_of is not None:
+            return datetime.combine(self.as_of, time(23, 59, 59))
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
     def scope(self, days: int | None, within: Scope = EVERYTHING) -> Scope:
         """Return `within`, limited to the last so many days."""

@@ -115,7 +115,12 @@ def _markdown(table: Table) -> str:
 
 
 def _markdown_value(field: str, value: object) -> str:
-    text = shown(field, value)
+    return markdown(shown(field, value))
+
+
+def markdown(text: str) -> str:
+    """Return text of which Markdown takes nothing for its own."""
+    text = safe(text, PROSE)
     for character in "\\`*_[]<>|&":
         text = text.replace(character, f"\\{character}")
     return text

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TextIO
 
 from loaders.directory import measure
+from tui.text import safe
 from tui.words import count, size
 
 if TYPE_CHECKING:
@@ -15,18 +16,18 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from loaders import Status, Summary
+    from loaders.published import Step
 
 EVERY = 0.25  # seconds between two lines
 KNOWN_AFTER = 2.0  # seconds after which what is left can be told from what is done
 
 
-class Progress:
-    """Writes how far a run has come over and over into one line, if that is a terminal."""
+class _Line:
+    """A line that is written over and over, if that is on a terminal."""
 
-    def __init__(self, stream: TextIO, paths: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._seen = stream.isatty()
-        self._total = measure(paths) if self._seen else (None, None)
         self._last = time.monotonic()
         self._written = False
 
@@ -37,18 +38,52 @@ class Progress:
         if self._written:
             self._write("")
 
-    def __call__(self, status: Status) -> None:
-        """Show this, unless something was shown just before."""
-        if self._seen and time.monotonic() - self._last >= EVERY:
+    def _due(self) -> bool:
+        """Return whether it is time to write again."""
+        due = self._seen and time.monotonic() - self._last >= EVERY
+        if due:
             self._last = time.monotonic()
-            files, size = self._total
-            self._write(told(status._replace(total_files=files, total_bytes=size)))
+        return due
 
     def _write(self, line: str) -> None:
         # Back to the beginning of the line, and clear what is left of the one before.
         self._stream.write(f"\r{line[:79]}\x1b[K")
         self._stream.flush()
         self._written = bool(line)
+
+
+class Progress(_Line):
+    """Writes how far a run of loading has come."""
+
+    def __init__(self, stream: TextIO, paths: Sequence[str]) -> None:
+        super().__init__(stream)
+        self._total = measure(paths) if self._seen else (None, None)
+
+    def __call__(self, status: Status) -> None:
+        """Show this, unless something was shown just before."""
+        if self._due():
+            files, size = self._total
+            self._write(told(status._replace(total_files=files, total_bytes=size)))
+
+
+class Looking(_Line):
+    """Writes how far a look at some domains has come."""
+
+    def __init__(self, stream: TextIO, domains: int) -> None:
+        super().__init__(stream)
+        self._domains = domains
+        self.finished = 0
+
+    def __call__(self, step: Step) -> None:
+        """Show this, unless something was shown just before."""
+        if self._due():
+            of = f"{self.finished:,}/{self._domains:,} domains, " if self._domains > 1 else ""
+            self._write(of + looking(step))
+
+
+def looking(step: Step) -> str:
+    """Return one line about the look at a domain."""
+    return f"{safe(step.policy_domain)} {step.done:,}/{step.total:,} {safe(step.doing)}"
 
 
 def told(status: Status) -> str:
@@ -77,6 +112,7 @@ def summed_up(summary: Summary) -> str:
     """Return what a run did, and what it asks for."""
     parts = [
         count(summary.reports, "new report"),
+        *([count(summary.checks, "new check")] if summary.checks else []),
         count(summary.duplicates, "duplicate"),
         *([f"{summary.superseded:,} superseded"] if summary.superseded else []),
         f"{summary.refused:,} refused" + (" (tlsrpt refused lists them)" if summary.refused else ""),
@@ -97,6 +133,7 @@ def read_again(summary: Summary) -> str:
     """Return what reading again came to."""
     parts = [
         f"{count(summary.reports + summary.duplicates, 'report')} became readable",
+        *([f"{count(summary.checks, 'check')} too"] if summary.checks else []),
         f"{summary.anew:,} read anew",
         f"{summary.refused:,} still refused",
         f"{summary.skipped:,} skipped",

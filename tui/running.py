@@ -44,7 +44,7 @@ _QUESTIONS = {
 }
 
 
-def _one_line(function: Callable[P, R]) -> Callable[P, R]:
+def one_line(function: Callable[P, R]) -> Callable[P, R]:
     """Turn what stops a command into the line that is said about it, and status 1."""
 
     @wraps(function)
@@ -57,7 +57,7 @@ def _one_line(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-@_one_line
+@one_line
 def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, form: str) -> int:
     """Load paths into the store and return the exit status."""
     _are_there(paths)
@@ -74,7 +74,7 @@ def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, for
     return REFUSALS if strict and summary.refused else 0
 
 
-@_one_line
+@one_line
 def reread(database: Path, *, everything: bool, form: str) -> int:
     """Read again what was refused and return the exit status."""
     if not database.exists():
@@ -85,7 +85,7 @@ def reread(database: Path, *, everything: bool, form: str) -> int:
     return INTERRUPTED if summary.interrupted else 0
 
 
-@_one_line
+@one_line
 def answer(
     name: str,
     database: Path,
@@ -115,11 +115,11 @@ def answer(
         click.echo("nothing found", err=True)
         for path in filter(os.path.lexists, only):
             click.echo(f"{safe(path)} is a path here; to ask what is in it: --from {safe(path)}", err=True)
-    click.echo(plain.written(table, form, _room()), nl=False)
+    click.echo(plain.written(table, form, room()), nl=False)
     return 0
 
 
-@_one_line
+@one_line
 def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
     """Write how the domains stand, the totals, and what to run next."""
     store = _asked(database, paths)
@@ -132,7 +132,7 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
             return _no_store()
         table = answers.ask(answers.DOMAINS, store, [scope])
         worst = next((row for row in failures.series(store, scope) if row.impact in BLOCKING), None)
-    click.echo(plain.written(table, "table", _room()))
+    click.echo(plain.written(table, "table", room()))
     click.echo(
         f"{count(totals.reports, 'report')} of {count(totals.organizations, 'organization')} about"
         f" {count(totals.domains, 'domain')}, {totals.first_day or '-'} to {totals.last_day or '-'};"
@@ -180,7 +180,7 @@ def _report(summary: Summary, form: str, said: Callable[[Summary], str] = summed
     click.echo(said(summary), err=True)
 
 
-def _room() -> int | None:
+def room() -> int | None:
     """Return the width of the terminal that stdout is, None for anything else."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 

@@ -117,3 +117,30 @@ def strip(days: Iterable[tuple[date, int, int]], end: date) -> str:
     """
     marks = {day: "#" if block else ":" if failed else "." for day, failed, block in days}
     return "".join(marks.get(end - timedelta(days=ago), " ") for ago in range(STRIP - 1, -1, -1))
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """Return how long something is past, in its largest whole unit.
+
+    >>> now = datetime(2026, 11, 20, 12, 0)
+    >>> ago(now, now), ago(datetime(2026, 11, 20, 11, 57), now), ago(datetime(2026, 11, 19, 5, 0), now)
+    ('just now', '3 min ago', '31 h ago')
+    """
+    minutes = int((now - then).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440:,} d ago"
+
+
+def left(end: datetime, now: datetime) -> str:
+    """Return how long something lasts, in whole days.
+
+    >>> now = datetime(2026, 11, 20, 12, 0)
+    >>> left(datetime(2026, 11, 30, 11, 0), now), left(datetime(2026, 11, 18, 6, 0), now)
+    ('9 d left', 'expired 2 d ago')
+    """
+    if end < now:
+        return f"expired {ago(end, now)}"
+    return f"{(end - now).days:,} d left"

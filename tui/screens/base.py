@@ -92,8 +92,20 @@ class Asking(Screen[None]):
         """Return what this screen is about."""
         return idn(self.within.policy_domain) if self.within.policy_domain else "all domains"
 
+    def domain(self) -> str | None:
+        """Return the domain in focus, if it is one alone."""
+        return self.within.policy_domain
+
     def action_copy(self) -> None:
         """Copy what is highlighted."""
+
+    def action_checks(self) -> None:
+        """Go to what the domain in focus publishes."""
+        self.bench.look_at(self.domain(), top=self.top)
+
+    def action_probe(self) -> None:
+        """Look at what the domain in focus publishes now."""
+        self.bench.look_at(self.domain(), top=self.top, now=True)
 
     def standing(self) -> str:
         """Return what limits the answer."""

@@ -17,6 +17,7 @@ from tui.words import (
     BLOCKING,
     IMPACT_STYLE,
     STRIP_LEGEND,
+    ago,
     count,
     lasting,
     month_day,
@@ -29,7 +30,7 @@ from tui.words import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from textual.binding import BindingType
     from textual.content import Content
@@ -43,6 +44,7 @@ class Line(NamedTuple):
 
     domain: domains.Domain
     strip: str
+    checked_at: datetime | None  # the newest look at what it publishes
 
 
 class Board(NamedTuple):
@@ -66,7 +68,7 @@ class DomainsScreen(Listing):
     """Every policy domain."""
 
     NAME = TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domains")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "domains")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Domain", lambda line: line.domain.policy_domain, least=16),
         Column("Mode", lambda line: line.domain.mode or "-"),
@@ -92,7 +94,11 @@ class DomainsScreen(Listing):
 
     def question(self, store: Store, scope: Scope) -> Board:
         """Return how each domain stands, and what would be blocked."""
+        from queries import published  # noqa: PLC0415 - pydantic waits for the first frame
+
         with store.reading():
+            looks = published.checked(store, at=self.bench.evidence.now())
+            checked = {one.policy_domain: one.checked_at for one in looks}
             totals = domains.totals(store, scope)
             newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
             end = scope.until or (self.bench.evidence.today() if scope.since else newest)
@@ -100,7 +106,11 @@ class DomainsScreen(Listing):
             for day in domains.days(store, within_strip(scope, end)):
                 days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
             lines = [
-                Line(domain, strip(days.get(domain.policy_domain, ()), end or domain.last_day))
+                Line(
+                    domain,
+                    strip(days.get(domain.policy_domain, ()), end or domain.last_day),
+                    checked.get(domain.policy_domain),
+                )
                 for domain in domains.overview(store, scope)
             ]
             return Board(lines, totals, failures.series(store, scope), newest)
@@ -122,6 +132,8 @@ class DomainsScreen(Listing):
             f"  {policy}   {count(domain.reports, 'report')}, {count(domain.organizations, 'organization')}",
         )
         second: list[str | tuple[str, str]] = [f"last {domain.last_day}   "]
+        if row.checked_at is not None:
+            second.append(f"checked {ago(row.checked_at, self.bench.evidence.now())} (c)   ")
         if (more := domain.would_block - domain.sts_failed) > 0:
             second.append(f"{more:,} more would block, counted as successful   ")
         if domain.mode == "enforce" and domain.would_block:
@@ -142,6 +154,11 @@ class DomainsScreen(Listing):
     def open(self, row: Line) -> None:
         """Go to the failures of a domain."""
         self.bench.look_into(replace(self.within, policy_domain=row.domain.policy_domain))
+
+    def domain(self) -> str | None:
+        """Return the domain of the row."""
+        row: Line | None = self.table.row()
+        return None if row is None else row.domain.policy_domain
 
     def action_reports(self) -> None:
         """Go to the reports of a domain."""

@@ -44,7 +44,7 @@ class FailureScreen(Listing):
 
     NAME = "failure"
     TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "failure")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "failure")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row.day),
         Column("Organization", lambda row: row.organization, least=16),

@@ -126,7 +126,7 @@ class FailuresScreen(Listing):
     """Failures of everything, or of a narrower scope."""
 
     NAME = TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "failures")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "failures")
     COLUMNS = SERIES
 
     def __init__(self, within: Scope = EVERYTHING) -> None:
@@ -229,6 +229,11 @@ class FailuresScreen(Listing):
             self.bench.notify("Nothing narrower: r lists the reports")
         else:
             self.bench.look_into(narrow(self.within, row.key))
+
+    def domain(self) -> str | None:
+        """Return the domain of all failures here, else that of the row."""
+        row = self.table.row()
+        return row.series.policy_domain if isinstance(row, Line) else self.within.policy_domain
 
     def action_group(self) -> None:
         """Look at the failures by the next property."""
