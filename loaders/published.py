@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from loaders import SourceError, https, smtp
@@ -132,8 +133,8 @@ class _Look:
         began = utc_now().replace(microsecond=0)
         tlsrpt, mta_sts = f"_smtp._tls.{self._domain}", f"_mta-sts.{self._domain}"
         found = await asyncio.gather(
-            self._one(tlsrpt, self._dns.txt(tlsrpt, "tlsrpt-record")),
-            self._one(mta_sts, self._dns.txt(mta_sts, "mta-sts-record")),
+            self._one(tlsrpt, partial(self._dns.txt, tlsrpt, "tlsrpt-record")),
+            self._one(mta_sts, partial(self._dns.txt, mta_sts, "mta-sts-record")),
             self._policy(f"mta-sts.{self._domain}"),
             self._mail(),
         )
@@ -145,10 +146,12 @@ class _Look:
             observations=tuple(_flat(found)),
         )
 
-    async def _one(self, about: str, looking: Coroutine[Any, Any, tuple[Facts, Measures]]) -> list[Observation]:
+    async def _one(
+        self, about: str, looking: Callable[[], Coroutine[Any, Any, tuple[Facts, Measures]]]
+    ) -> list[Observation]:
         """Return one observation, telling of it."""
         self._total += 1
-        facts, measures = await looking
+        facts, measures = await looking()
         self._done += 1
         self._run.progress(Step(self._domain, self._done, self._total, about))
         return [Observation(subject=about, facts=facts, measures=measures)]
@@ -156,11 +159,11 @@ class _Look:
     async def _policy(self, host: str) -> list[Observation]:
         """Return the addresses of the policy host and the policy as each of them serves it."""
         run = self._run
-        [seen] = await self._one(host, self._dns.host(host))
+        [seen] = await self._one(host, partial(self._dns.host, host))
         fetches = [
             self._one(
                 subject(host, address),
-                self._bounded(https.fetch(host, address, run.settings, run.trust, limits=run.limits)),
+                partial(self._bounded, partial(https.fetch, host, address, run.settings, run.trust, limits=run.limits)),
             )
             for address in _contacted(seen.facts, self._run.limits)
         ]
@@ -168,7 +171,7 @@ class _Look:
 
     async def _mail(self) -> list[Observation]:
         """Return the MXs of the domain, or the domain as its own, and each of their addresses."""
-        [seen] = await self._one(self._domain, self._dns.mx(self._domain))
+        [seen] = await self._one(self._domain, partial(self._dns.mx, self._domain))
         assert isinstance(seen.facts, MxFacts)
         hosts = [mx.host for mx in seen.facts.hosts if mx.host]
         if seen.facts.status == "none":
@@ -178,18 +181,18 @@ class _Look:
     async def _mx(self, host: str) -> list[Observation]:
         """Return the addresses of an MX, its TLSA records, and what each address shows."""
         [[seen], [tlsa]] = await asyncio.gather(
-            self._one(host, self._dns.host(host)),
-            self._one(f"_25._tcp.{host}", self._dns.tlsa(host)),
+            self._one(host, partial(self._dns.host, host)),
+            self._one(f"_25._tcp.{host}", partial(self._dns.tlsa, host)),
         )
         looks = [
-            self._one(subject(host, address), self._bounded(self._run.mx_tls(host, address)))
+            self._one(subject(host, address), partial(self._bounded, partial(self._run.mx_tls, host, address)))
             for address in _contacted(seen.facts, self._run.limits)
         ]
         return [seen, tlsa, *_flat(await asyncio.gather(*looks))]
 
-    async def _bounded(self, looking: Coroutine[Any, Any, T]) -> T:
+    async def _bounded(self, looking: Callable[[], Coroutine[Any, Any, T]]) -> T:
         async with self._at_once:
-            return await looking
+            return await looking()
 
 
 def _contacted(facts: Facts, limits: LiveLimits) -> list[str]:
