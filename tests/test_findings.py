@@ -77,7 +77,7 @@ def mx(*hosts: str, status: Any = "found", **more: Any) -> dict[str, Facts | Non
 LONG = "a" * 32
 GOOD = body(MX1, MX2)
 
-RECORDS = {
+RECORDS: dict[str, tuple[dict[str, Facts | None], set[str]]] = {
     "T01": (sts("v=STSv1; id=20260310T000000"), set()),
     "T02": (sts("v=STSv1;id=a;"), set()),
     "T03": (sts("v=STSv1; id=2026-03-10"), {"mta-sts-id-invalid"}),
@@ -393,6 +393,37 @@ def test_t19_senders_that_enforce_from_a_cache_are_told_of() -> None:
     assert "caches-still-enforce" in names(past[-1], seen(*past))
     later = check(sts(), at=NOW + days(8))
     assert "caches-still-enforce" not in names(later, seen(*past, later))
+
+
+def test_a_policy_that_is_not_reached_today_is_not_taken_for_withdrawn() -> None:
+    enforcing = check(policy(body(MX1, MX2, mode="enforce", max_age=604_800)), at=NOW - days(1))
+    for gone, told in (("timeout", False), ("http-status", True)):
+        today = check({WEB: FetchFacts(outcome=gone)})
+        assert ("caches-still-enforce" in names(today, seen(enforcing, today))) is told
+    unanswered = check({POLICY_HOST: host(a=FAILED), WEB: None})
+    assert "caches-still-enforce" not in names(unanswered, seen(enforcing, unanswered))
+
+
+def test_a_policy_host_that_refuses_everywhere_fails() -> None:
+    assert names(check({WEB: FetchFacts(outcome="refused")}), None, "fail", "unreached") == {"policy-refused"}
+
+
+def test_dns_that_fails_says_nothing_about_what_is_missing() -> None:
+    taken = only([TLSRPT, STS, POLICY_HOST, WEB])
+    none = check(taken | {DOMAIN: MxFacts(status="none")})
+    own = none.observations[0].model_copy(update={"subject": DOMAIN, "facts": host(a=FAILED)})
+    found = names(none.model_copy(update={"observations": (*none.observations, own)}))
+    assert "dns-failed" in found
+    assert "mx-none" not in found
+    one = Tlsa(usage=1, selector=1, matching_type=1, data="00")
+    signed = TlsaFacts(status="found", secure=True, records=(one,))
+    found = names(check({TLSA1: signed, TLSA2: TlsaFacts(status="failed")}))
+    assert "tlsa-some-mx" not in found
+
+
+def test_connections_that_differ_in_their_version_alone_are_no_pool() -> None:
+    faces = (face("good", MX1), face("good", MX1).model_copy(update={"version": "TLSv1.2"}))
+    assert "mx-pool-differs" not in names(check({AT1: starttls(MX1, faces=faces)}))
 
 
 def test_every_outcome_of_the_looks_has_a_finding() -> None:

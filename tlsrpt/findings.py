@@ -267,9 +267,20 @@ class _Judge:
                 yield self._find(_ID[fault.name], name, since)
         until = history.enforced_until(self._past, self._now)
         enforcing = self._record is not None and any(policy.mode == "enforce" for policy in self._policies)
-        looked = self._txt("mta-sts-record")
-        if until is not None and not enforcing and looked is not None and looked[1].status != "failed":
+        if until is not None and not enforcing and self._was_seen:
             yield self._find("caches-still-enforce", name, f"until {moment(until)}, from the last look that found it")
+
+    @cached_property
+    def _was_seen(self) -> bool:
+        """Return whether record and policy were seen, or seen to be missing: not reaching them is no withdrawal."""
+        looked = self._txt("mta-sts-record")
+        if looked is None or looked[1].status in {"failed", "bogus"}:
+            return False
+        host = self._check.one(HostFacts, self._policy_host)
+        if self._record is None or self._policies or host is None:
+            return True
+        unanswered = bool({host.a.status, host.aaaa.status} & {"failed", "bogus"})
+        return not unanswered and (not self._fetches or not all(_is_unreached(facts) for _, facts in self._fetches))
 
     # MX
 
@@ -285,6 +296,9 @@ class _Judge:
         hosts = [host.host for host in mx.hosts if host.host]
         if not hosts:
             own = self._check.one(HostFacts, self._domain)
+            if own is not None and not own.addresses and {own.a.status, own.aaaa.status} & {"failed", "bogus"}:
+                yield from self._addresses(own, self._domain, "mx-none")
+                return
             if own is None or not own.addresses:
                 yield self._find("mx-none", self._domain, "no MX, A or AAAA record")
                 return
@@ -295,7 +309,7 @@ class _Judge:
         yield from self._covered(hosts)
 
     def _mx_host(self, name: str) -> Iterator[Finding]:
-        if name.replace(".", "").isdigit() or ":" in name:
+        if name.startswith("[") or name.replace(".", "").isdigit() or ":" in name:
             yield self._find("mx-address-literal", name, f"MX {name}")
             return
         host = self._check.one(HostFacts, name)
@@ -337,8 +351,8 @@ class _Judge:
             lost = [ADVICE[_SMTP.get(one, "mx-bad-answer")].level for one in facts.failures]
             name = "mx-unsteady" if "fail" in lost else "mx-silent"
             yield self._find(name, seen.subject, f"some of the tries: {', '.join(dict.fromkeys(facts.failures))}")
-        if len(facts.faces) > 1:
-            yield self._find("mx-pool-differs", seen.subject, f"{len(facts.faces)} different ones")
+        if (chains := len({tuple(one.der for one in face.chain) for face in facts.faces})) > 1:
+            yield self._find("mx-pool-differs", seen.subject, f"{chains} different ones")
         if facts.without_sni is not None or facts.without_sni_outcome:
             leaf = facts.without_sni.chain[0] if facts.without_sni and facts.without_sni.chain else None
             detail = f"CN {leaf.common_name or 'none'}" if leaf else facts.without_sni_outcome or "none"
@@ -370,8 +384,12 @@ class _Judge:
             yield from self._dns(facts, seen.subject)
             if facts.status == "found":
                 yield from self._tlsa(seen, facts)
-        if signed and len(signed) < len(published):
-            without = [seen.subject.removeprefix("_25._tcp.") for seen, _ in published if seen not in signed]
+        without = [
+            seen.subject.removeprefix("_25._tcp.")
+            for seen, facts in published
+            if seen not in signed and facts.status not in {"failed", "bogus"}
+        ]
+        if signed and without:
             yield self._find("tlsa-some-mx", self._domain, f"none for {', '.join(without)}")
 
     def _tlsa(self, seen: Observation, facts: TlsaFacts) -> Iterator[Finding]:
@@ -391,7 +409,8 @@ class _Judge:
 
 
 def _is_unreached(facts: FetchFacts) -> bool:
-    return facts.outcome in _NO_CONNECTION and facts.face is None
+    # Nothing on the way refuses port 443 as many networks block port 25: that is the server's own word.
+    return facts.outcome in _NO_CONNECTION - {"refused"} and facts.face is None
 
 
 def _who_serves_what(fetches: Sequence[tuple[Observation, FetchFacts]]) -> str:
