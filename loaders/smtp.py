@@ -146,7 +146,7 @@ async def _ready(peer: _Peer, ehlo_name: str, found: _Try) -> bool:
     if answer.code != 220:
         return _sent_away(found, "banner-refused", answer)
     found.step = "EHLO"
-    answer = await peer.ask(f"EHLO {ehlo_name or _own_name(peer.local_address)}")
+    answer = await peer.ask(f"EHLO {ehlo_name or own_name(socket.gethostname(), peer.local_address)}")
     if answer.code != 250:
         return _sent_away(found, "ehlo-refused", answer)
     keywords = [line.split(" ", 1)[0].upper() for line in answer.lines[1:]]
@@ -239,12 +239,12 @@ class _Peer:
         return line.removesuffix(b"\r")
 
 
-def _own_name(local_address: str) -> str:
-    """Return what we call ourselves (RFC 5321 section 4.1.3): without a name of its own, a host has its address."""
-    name = socket.gethostname()
-    if "." in name.strip("."):
-        return name
-    return f"[IPv6:{local_address.partition('%')[0]}]" if ":" in local_address else f"[{local_address}]"
+def own_name(host_name: str, local_address: str) -> str:
+    """Return what a host calls itself, its address if it has no name (RFC 5321 section 4.1.3)."""
+    if "." in host_name.strip("."):
+        return host_name
+    address = local_address.partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
 def _distinct(faces: list[Face]) -> list[Face]:
