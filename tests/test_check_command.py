@@ -17,6 +17,7 @@ import checks
 import click
 import pytest
 from click.testing import CliRunner
+from pty_program import Program
 from stories import POISONS
 from test_checked import NOW, check, seen
 
@@ -184,6 +185,15 @@ def test_ctrl_c_stops_at_once(tmp_path: Path, nobody: socket.socket) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"stopped; kept what was finished\n")
+
+
+@pytest.mark.pty
+def test_in_a_terminal_it_says_what_goes_on_and_how_to_stop(tmp_path: Path, nobody: socket.socket) -> None:
+    arguments = ["--database", str(tmp_path / "s.duckdb"), "check", "example.com", "--resolver", address(nobody)]
+    with Program(arguments) as program:
+        program.wait_for("looking at example.com; Ctrl-C stops")
+        program.press("\x03")
+        assert program.ended() == 130
 
 
 # Formats

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import POISONS
 
+from loaders.published import Step
 from tlsrpt.certificate import Certificate
 from tlsrpt.findings import Finding
 from tlsrpt.published import (
@@ -27,6 +28,7 @@ from tlsrpt.published import (
     TxtFacts,
 )
 from tui.checked import Judged, advices, issuer, overrides, page, standing, things, worst
+from tui.progress import looking
 from tui.said import plain
 from tui.text import width
 
@@ -225,11 +227,15 @@ def test_an_issuer_is_known_by_its_organization() -> None:
     assert issuer("") == "an issuer without a name"
 
 
-def test_settings_that_differ_from_the_usual_are_said() -> None:
-    assert overrides(Settings()) == ""
-    words = overrides(Settings(smtp_port=2525, ca_file="/etc/ca.pem", allow_private_addresses=True))
-    assert "non-standard port 2525 for SMTP" in words
-    assert "/etc/ca.pem" in words
+def test_who_was_asked_is_said_unless_it_is_the_usual() -> None:
+    assert overrides(Settings(smtp_port=2525)) == ""  # which a finding tells
+    own = Settings(resolver=("192.0.2.53:53",), trust_ad=True, ehlo_name="probe.example")
+    assert overrides(own) == "resolver 192.0.2.53:53; its AD flag believed; EHLO probe.example"
+
+
+@pytest.mark.parametrize("bad", POISONS.values(), ids=POISONS)
+def test_the_line_of_progress_is_safe(bad: str) -> None:
+    assert looking(Step(f"example.com{bad}", 1, 12, f"mx{bad}")).isprintable()
 
 
 @pytest.mark.parametrize("room", [20, 40, 80, 120])

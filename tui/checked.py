@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tlsrpt.advice import ADVICE, LEVELS
 from tlsrpt.mta_sts import directives, matches
-from tlsrpt.published import Check, FetchFacts, HostFacts, MxFacts, MxTlsFacts, Settings, TlsaFacts, TxtFacts
+from tlsrpt.published import Check, FetchFacts, HostFacts, MxFacts, MxTlsFacts, TlsaFacts, TxtFacts
 from tui.said import Said
 from tui.text import idn
 from tui.words import ago, count, lasting, left, moment
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tlsrpt.findings import Finding
     from tlsrpt.history import Change
-    from tlsrpt.published import Answer, Face
+    from tlsrpt.published import Answer, Face, Settings
 
 WORDS = {"fail": "FAIL", "unreached": "unreached", "warn": "warn", "note": "note", "ok": "ok", "-": "-"}
 STYLES = {"fail": "bad", "unreached": "warn", "warn": "warn", "ok": "good", "-": "dim"}
@@ -268,18 +268,13 @@ def issuer(name: str) -> str:
 
 
 def overrides(settings: Settings) -> str:
-    """Return what differs from a usual look, since it limits what the result says about senders."""
-    usual = Settings()
-    words = {
-        "resolver": f"resolver {', '.join(settings.resolver)}",
-        "trust_ad": "AD flag of the resolver believed",
-        "smtp_port": f"non-standard port {settings.smtp_port} for SMTP",
-        "https_port": f"non-standard port {settings.https_port} for HTTPS",
-        "ca_file": f"certificates trusted: {settings.ca_file}",
-        "allow_private_addresses": "private addresses allowed",
-        "ehlo_name": f"EHLO {settings.ehlo_name}",
-    }
-    return "; ".join(said for field, said in words.items() if getattr(settings, field) != getattr(usual, field))
+    """Return how it was looked, where that differs from the usual; a finding tells of the rest."""
+    words = [
+        f"resolver {', '.join(settings.resolver)}" if settings.resolver else "",
+        "its AD flag believed" if settings.trust_ad else "",
+        f"EHLO {settings.ehlo_name}" if settings.ehlo_name else "",
+    ]
+    return "; ".join(word for word in words if word)
 
 
 # To read

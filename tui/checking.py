@@ -117,7 +117,7 @@ def look_at(
     left = [domain for domain in domains if domain not in checks]
     if not left:
         return checks
-    with interruptible() as stopped, Looking(sys.stderr, len(left)) as progress:
+    with interruptible() as stopped, Looking(sys.stderr, left) as progress:
 
         def found(check: Check) -> None:
             checks[check.policy_domain] = check

@@ -289,13 +289,38 @@ def history(
     database: Path | None,
     as_of: date | None,
 ) -> int:
-    """Show what changed between the looks at a domain.
+    """Show what changed from look to look.
 
     Newest first, each change with a diff.
     """
     from tui import checking  # noqa: PLC0415 - duckdb is not imported for --help
 
     return checking.changes(_store(database), names, since=since, until=until, form=form, as_of=as_of)
+
+
+@program.command()
+@click.argument("name", metavar="DOMAIN")
+@click.option("--rua", "ruas", multiple=True, metavar="URI", help="Where reports go, mailto: or https:; repeat it.")
+@click.option("--mode", type=click.Choice(("testing", "enforce")), default="testing", show_default=True, help="Mode.")
+@click.option("--max-age", type=click.IntRange(1), default=86_400, show_default=True, help="In seconds.")
+@click.option("--web", multiple=True, metavar="HOST", help="The web server of the policy: a name, or addresses.")
+@click.option("--write", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Lay the files out here.")
+@_looking
+@_common
+def setup(name: str, ruas: tuple[str, ...], folder: Path | None, **given: Any) -> int:  # noqa: ANN401 - options
+    """Say what a domain should publish, in which order.
+
+    Looks at the domain as check does, takes the MXs from its DNS, and writes records to paste, the policy
+    file and, with --write, a folder for a web server with configuration for nginx and Caddy.
+    """
+    from tui import setting_up  # noqa: PLC0415 - duckdb is not imported for --help
+
+    del given["as_of"]
+    database = given.pop("database")
+    choices = {option: given.pop(option) for option in ("mode", "max_age", "web")}
+    looking = {option: given.pop(option) for option in ("vantage", "fresh")}
+    looking["given"] = {option: value for option, value in given.items() if value not in (None, ())}
+    return setting_up.set_up(_store(database), name, looking, ruas=ruas, choices=choices, folder=folder)
 
 
 def _ask(name: str, given: dict[str, Any], limit: int = 0) -> int:

@@ -69,10 +69,13 @@ class Progress(_Line):
 class Looking(_Line):
     """Writes how far a look at some domains has come."""
 
-    def __init__(self, stream: TextIO, domains: int) -> None:
+    def __init__(self, stream: TextIO, domains: Sequence[str]) -> None:
         super().__init__(stream)
-        self._domains = domains
+        self._domains = len(domains)
         self.finished = 0
+        if self._seen:  # the first answer may take seconds
+            about = safe(domains[0]) if self._domains == 1 else count(self._domains, "domain")
+            self._write(f"looking at {about}; Ctrl-C stops")
 
     def __call__(self, step: Step) -> None:
         """Show this, unless something was shown just before."""
