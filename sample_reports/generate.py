@@ -25,6 +25,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from looks import looks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -1379,7 +1381,7 @@ def refused() -> dict[str, bytes]:
 
 def samples() -> dict[str, bytes]:
     """Return every file by its path."""
-    return {"as-of.txt": f"{AS_OF}\n".encode()} | mailbox() | oddities() | refused()
+    return {"as-of.txt": f"{AS_OF}\n".encode()} | mailbox() | looks() | oddities() | refused()
 
 
 def write(files: dict[str, bytes], out: Path) -> None:

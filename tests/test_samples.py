@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SAMPLES = Path(__file__).parent.parent / "sample_reports"
-WRITTEN_BY_HAND = {"README.md", "generate.py", ".gitattributes"}
+WRITTEN_BY_HAND = {"README.md", "generate.py", "looks.py", ".gitattributes"}
 DOCUMENTATION = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 STORIES = ["example.com", "example.org", "example.net", "bakery.example", "clinic.example"]
 

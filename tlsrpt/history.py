@@ -310,6 +310,8 @@ def _face_change(before: Sequence[Face], after: Sequence[Face]) -> str:
         return "certificate changed"
     if [face.chain for face in before] != [face.chain for face in after]:
         return "chain changed"
+    if [face.faults for face in before] != [face.faults for face in after]:
+        return "certificate judged otherwise"
     return "" if before == after else "TLS changed"
 
 
