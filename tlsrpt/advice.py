@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-# Worst first. "fail": senders would fail under enforce, or cannot use what is published. "unreached": it could
+# Worst first. "fail": to be mended before enforce, as senders would fail or cannot use what is published. "unreached": it could
 # not be seen from here, which says nothing about it.
 LEVELS = ("fail", "unreached", "warn", "note")
 
@@ -186,8 +186,8 @@ ADVICE: Mapping[str, Advice] = _RECORDS | _POLICY | _MX | dict(_certificates()) 
 def markdown() -> str:
     """Return docs/findings.md."""
     opening = (
-        "# Findings\n\nWhat `tlsrpt check` and the screen Published find, worst first. `fail`: senders would fail under"
-        " `enforce`, or cannot use\nwhat is published. `unreached`: it could not be seen from here. `warn`: better"
+        "# Findings\n\nWhat `tlsrpt check` and the screen Published find, worst first. `fail`: to be mended before"
+        " `enforce`, as senders would fail\nor cannot use what is published. `unreached`: it could not be seen from here. `warn`: better"
         " mended. `note`: good to know. The\ncriterion is what a finding counts for when a domain is judged.\n"
     )
     parts = [opening]

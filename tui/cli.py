@@ -265,8 +265,8 @@ def check(
     """Look at what domains publish now, and record it.
 
     Without a DOMAIN, those that the configuration watches. Contacts their DNS, policy hosts and MXs; with
-    --as-of nobody, and shows what was seen by then. Ends with 5 if something would fail under enforce, with 4
-    if something could not be reached.
+    --as-of nobody, and shows what was seen by then. Ends with 5 if something has to be mended before enforce,
+    with 4 if something could not be reached.
     """
     from tui import checking  # noqa: PLC0415 - duckdb is not imported for --help
 
