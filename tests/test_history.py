@@ -149,15 +149,17 @@ def test_facts_are_told_one_thing_a_line(facts: Facts, expected: tuple[str, ...]
     assert lines(facts) == expected
 
 
-def test_a_certificate_is_one_line_and_what_verification_says_another() -> None:
+def test_a_certificate_tells_what_a_renewal_keeps_apart_from_what_it_changes() -> None:
     face = Face(version="TLSv1.2", cipher="AES", chain=(certificate(), certificate(name="ca.example")), faults=(
         Fault(code=10, depth=0), Fault(code=18, depth=1), Fault(code=999, depth=1)))  # fmt: skip
-    outcome, hello, leaf, issuer, *faults = lines(MxTlsFacts(outcome="starttls", faces=(face,), without_sni=face))[:7]
-    assert (outcome, hello) == ("starttls", "TLSv1.2 AES")
-    assert leaf.startswith("leaf ")
-    assert leaf.endswith(" until 2026-06-08 12:00Z, EC secp256r1, serial 1 for mx1.example.com")
-    assert issuer.startswith("chain 1 ")
-    assert faults == ["at depth 0: expired", "at depth 1: self-signed", "at depth 1: fault 999"]
+    found = lines(MxTlsFacts(outcome="starttls", faces=(face,), without_sni=face))
+    assert found[:2] == ("starttls", "TLSv1.2 AES")
+    assert [line.partition(" ")[0] for line in found[2:8]] == ["leaf"] * 3 + ["chain"] * 3
+    assert found[2].endswith(" for mx1.example.com")
+    assert found[3].startswith("leaf issuer ")
+    assert found[3].endswith(", EC secp256r1")
+    assert found[4] == "leaf until 2026-06-08 12:00Z, serial 1"
+    assert list(found[8:11]) == ["at depth 0: expired", "at depth 1: self-signed", "at depth 1: fault 999"]
     assert lines(tls(read(b"no certificate")))[2].startswith("leaf unreadable: ")
 
 
@@ -232,7 +234,7 @@ def test_what_could_not_be_reached_and_is_then_the_same_has_not_changed() -> Non
 def test_what_could_not_be_reached_and_is_then_another_is_compared_with_what_it_was() -> None:
     found = changes(past({ADDRESS: tls(certificate(90))}, {ADDRESS: silent()}, {ADDRESS: tls(certificate(180))}))
     assert told(found)[0] == (2, ADDRESS, "certificate renewed")
-    assert [line[:6] for line in found[0].lines] == [" TLSv1", "-leaf ", "+leaf "]
+    assert [line[:11] for line in found[0].lines] == [" leaf issue", "-leaf until", "+leaf until"]
 
 
 def test_what_was_never_reached_before_is_told_in_full() -> None:

@@ -159,7 +159,8 @@ def _shown(faces: Sequence[Face]) -> Iterator[str]:
         if number:
             yield "at another try:"
         yield f"{face.version} {face.cipher}"
-        yield from (_certificate(f"chain {depth}" if depth else "leaf", one) for depth, one in enumerate(face.chain))
+        for depth, one in enumerate(face.chain):
+            yield from _certificate(f"chain {depth}" if depth else "leaf", one)
         yield from (f"at depth {one.depth}: {_FAULTS.get(one.code, f'fault {one.code}')}" for one in face.faults)
 
 
@@ -167,12 +168,16 @@ def _faces(face: Face | None) -> tuple[Face, ...]:
     return (face,) if face else ()
 
 
-def _certificate(place: str, one: Certificate) -> str:
+def _certificate(place: str, one: Certificate) -> Iterator[str]:
+    """Yield what a renewal keeps apart from what it changes."""
     if one.unreadable:
-        return f"{place} unreadable: {one.unreadable}"
-    until = f"{one.not_after:%Y-%m-%d %H:%MZ}" if one.not_after else "?"
+        yield f"{place} unreadable: {one.unreadable}"
+        return
     names = f" for {', '.join(one.names)}" if one.names else ""
-    return f"{place} {one.subject} issuer {one.issuer} until {until}, {one.key}, serial {one.serial}{names}"
+    until = f"{one.not_after:%Y-%m-%d %H:%MZ}" if one.not_after else "?"
+    yield f"{place} {one.subject}{names}"
+    yield f"{place} issuer {one.issuer}, {one.key}"
+    yield f"{place} until {until}, serial {one.serial}"
 
 
 # Changes
