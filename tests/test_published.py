@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from certificates import Authority, server_context
+from certificates import Authority, server_context, shown
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dns_server import Zone
 from policy_host import PolicySpec
 from stack import POLICY_ADDRESS, Stack, policy, stack, zone_text
@@ -17,6 +19,7 @@ from loaders.published import Step, Stopped, look
 from tlsrpt.findings import Finding, judge
 from tlsrpt.published import Check, MxTlsFacts, Settings
 
+DER, INFO = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
 SERIOUS = {"fail", "unreached"}
 
 # What a domain's MX is like, and the serious findings that it has to have, no more and no less.
@@ -37,7 +40,8 @@ MX_KINDS = {
     "sni": set(),
 }
 POOL = "pool"  # one bad address of four
-DOMAINS = {kind: f"{kind}.example" for kind in (*MX_KINDS, POOL)}
+DANE = {"dane": "{right}", "dane-wrong": "00" * 32}  # what TLSA records say
+DOMAINS = {kind: f"{kind}.example" for kind in (*MX_KINDS, POOL, *DANE)}
 
 
 class World(NamedTuple):
@@ -61,14 +65,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     zones, mx = [], {}
     for number, (kind, domain) in enumerate(DOMAINS.items(), start=10):
         addresses = [f"127.0.{part}.{number}" for part in range(1, 5)] if kind == POOL else [f"127.0.1.{number}"]
-        zones.append(Zone(domain, zone_text(domain, {"mx": addresses}), signed=kind == "good"))
+        right = hashlib.sha256(
+            shown("good", f"mx.{domain}", authority).key.public_key().public_bytes(DER, INFO)
+        ).hexdigest()
+        tlsa = f"_25._tcp.mx 3600 IN TLSA 3 1 1 {DANE[kind].format(right=right)}" if kind in DANE else ""
+        zones.append(Zone(domain, zone_text(domain, {"mx": addresses}, more=tlsa), signed=kind in DANE))
         for place, address in enumerate(addresses):
-            own = "expired" if (kind, place) == (POOL, 2) else "good" if kind == POOL else kind
+            own = "expired" if (kind, place) == (POOL, 2) else "good" if kind in {POOL, *DANE} else kind
             mx[address] = None if own == "plain" else server_context(own, f"mx.{domain}", authority)
     names = [f"mta-sts.{domain}" for domain in DOMAINS.values()]
     spec = PolicySpec(authority.context(*names), lambda host: policy(f"mx.{host.removeprefix('mta-sts.')}"))
     folder = tmp_path_factory.mktemp("stack")
-    with stack(folder, zones, mx, {POLICY_ADDRESS: spec}, authority, secure=["good.example"]) as running:
+    with stack(
+        folder, zones, mx, {POLICY_ADDRESS: spec}, authority, secure=[DOMAINS[kind] for kind in DANE]
+    ) as running:
         yield World(running, looked(list(DOMAINS.values()), running.settings))
 
 
@@ -84,6 +94,13 @@ def test_of_four_addresses_the_bad_one_is_named(world: World) -> None:
     assert [(finding.name, finding.subject) for finding in findings if finding.level in SERIOUS] == [
         ("certificate-expired", "mx.pool.example [127.0.3.24]")
     ]
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("dane", set()), ("dane-wrong", {"tlsa-mismatch"})])
+def test_tlsa_records_are_held_against_what_the_mx_shows(world: World, kind: str, wanted: set[str]) -> None:
+    findings = judge(world.checks[DOMAINS[kind]])
+    assert named(findings, "fail", "unreached", "warn") == wanted
+    assert "tlsa-unverified" not in named(findings, "note")
 
 
 def test_a_certificate_that_depends_on_sni_is_told_as_a_note(world: World) -> None:
