@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tlsrpt.certificate import Certificate, matches, parsed
@@ -28,8 +28,8 @@ class Dane(NamedTuple):
 def verdict(records: Sequence[Tlsa], face: Face, host: str, now: datetime) -> Dane:
     """Return how many records are usable, and met as of `now` (UTC, without tzinfo).
 
-    For usage 3 only the match with the leaf counts; for usage 2 the authority has to be in the chain as sent,
-    and the leaf has to be for `host` and in date (RFC 7671 sections 5.1 and 5.2).
+    For usage 3 only the match with the leaf counts; for usage 2 the authority has to be in the chain as sent
+    and to vouch for the leaf, and the leaf has to be for `host` and in date (RFC 7671 sections 5.1 and 5.2).
     """
     usable = [record for record in records if is_usable(record)]
     return Dane(len(usable), sum(_is_met(record, face, host, now) for record in usable))
@@ -49,8 +49,26 @@ def _is_met(record: Tlsa, face: Face, host: str, now: datetime) -> bool:
     if record.usage == _END_ENTITY:
         return _data(leaf, record) == record.data
     in_date = leaf.not_before is not None and leaf.not_after is not None and leaf.not_before <= now <= leaf.not_after
-    met = any(_data(certificate, record) == record.data for certificate in face.chain[1:])
+    met = any(_data(certificate, record) == record.data for certificate in _vouching(leaf, face.chain[1:]))
     return met and in_date and matches(leaf.names, host)
+
+
+def _vouching(leaf: Certificate, above: Sequence[Certificate]) -> list[Certificate]:
+    """Return the certificates that signed the leaf, or one that did: a server may send any others along."""
+    reached, found = [leaf], []
+    for signed in reached:  # grows while it is gone through, by each certificate once
+        signers = [one for one in above if one not in found and _is_signed(signed, one)]
+        found += signers
+        reached += signers
+    return found
+
+
+def _is_signed(certificate: Certificate, signer: Certificate) -> bool:
+    try:
+        parsed(certificate.der).verify_directly_issued_by(parsed(signer.der))
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def _data(certificate: Certificate, record: Tlsa) -> str | None:
