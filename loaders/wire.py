@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,7 @@ from tlsrpt.published import Face, Fault
 _CHUNK = 16 << 10  # bytes
 _CHAIN = 16  # certificates of a chain that are kept
 _LARGEST = 96 << 10  # bytes of DER of one certificate that is kept
+_FAULTS = 64  # objections that are kept; a chain of a hundred expired certificates has a hundred
 
 # A look may meet weaker keys than senders take: they are findings, not reasons to see nothing.
 _CIPHERS = b"DEFAULT:@SECLEVEL=0"
@@ -133,7 +135,7 @@ class Wire:
             try:
                 tls.do_handshake()
             except SSL.WantReadError:
-                await self._exchange(handshake=True)
+                await self._shake()
             except SSL.Error as error:
                 with suppress(WireError):
                     await self._flush()  # the alert that tells the server why
@@ -152,18 +154,24 @@ class Wire:
         self._writer.close()
         # A server that takes nothing would keep what is unsent, and with it the socket, for ever.
         self._writer.transport.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()  # until the socket is closed, which needs nothing of the server
 
-    async def _exchange(self, *, handshake: bool = False) -> None:
+    async def _shake(self) -> None:
+        """Go on with the handshake; whichever way the server leaves it, there is no TLS."""
+        try:
+            await self._exchange()
+        except WireError as error:
+            raise WireError("tls-failed", "connection closed in the TLS handshake") from error
+
+    async def _exchange(self) -> None:
         """Send what TLS has to say, then give it what comes next."""
         assert self._tls is not None
         await self._flush()
         data = await self._receive()
-        if data:
-            self._tls.bio_write(data)
-        elif handshake:
-            raise WireError("tls-failed", "connection closed in the TLS handshake")
-        else:
+        if not data:
             raise WireError("closed", "connection closed without a TLS goodbye")
+        self._tls.bio_write(data)
 
     async def _flush(self) -> None:
         assert self._tls is not None
@@ -188,11 +196,12 @@ class Wire:
 def _face(tls: SSL.Connection) -> Face:
     chain = tls.get_peer_cert_chain() or []
     ders = [crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain[:_CHAIN]]
-    faults = sorted(set(tls.get_app_data()))
+    faults = sorted(set(tls.get_app_data()))[:_FAULTS]
     return Face(
         version=tls.get_protocol_version_name(),
         cipher=tls.get_cipher_name() or "",
-        chain=tuple(read(der) for der in ders if len(der) <= _LARGEST),
+        # None is left out in the middle: the first would no longer be the server's own.
+        chain=tuple(read(der) for der in takewhile(lambda der: len(der) <= _LARGEST, ders)),
         faults=tuple(Fault(code=code, depth=depth) for depth, code in faults),
     )
 
@@ -214,5 +223,7 @@ def _words(error: SSL.Error) -> str:
     if isinstance(error, SSL.SysCallError):
         return "connection closed in TLS"
     found = error.args[0] if error.args else ()
-    reasons = [entry[-1] for entry in found if isinstance(entry, tuple) and entry[-1]] if isinstance(found, list) else []
+    reasons = (
+        [entry[-1] for entry in found if isinstance(entry, tuple) and entry[-1]] if isinstance(found, list) else []
+    )
     return "; ".join(dict.fromkeys(reasons)) or "no reason given"
