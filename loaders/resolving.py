@@ -53,6 +53,7 @@ _OF_DNSSEC = {
     EDECode.SIGNATURE_EXPIRED_BEFORE_VALID,
 }
 _VAGUE = {EDECode.OTHER, EDECode.CACHED_ERROR}
+_EDE_NAMES = {int(code): code for code in EDECode}
 
 # All public IPv6 addresses are in the first; the others are parts of it that lead elsewhere (6to4) or are for
 # documentation (RFC 9637), which not every Python knows. NAT64's 64:ff9b::/96 is outside.
@@ -346,12 +347,13 @@ def _followed(reply: _Reply, question: _Question[T], *, believed: bool) -> _Said
 
 def _refusal(reply: _Reply) -> str:
     """Return the RCODE with the codes of what else is told; texts are left out, they vary from time to time."""
-    return "; ".join(
-        [
-            dns.rcode.to_text(reply.rcode),
-            *(dns.edns.EDEOption(EDECode.make(code)).to_text() for code in sorted(reply.codes)),
-        ]
-    )
+    return "; ".join([dns.rcode.to_text(reply.rcode), *map(_ede, sorted(reply.codes))])
+
+
+def _ede(code: int) -> str:
+    """Return an extended error in words (RFC 8914); Python versions differ in naming an unknown one."""
+    known = _EDE_NAMES.get(code)
+    return f"EDE {code}" if known is None else dns.edns.EDEOption(known).to_text()
 
 
 # Data of records
