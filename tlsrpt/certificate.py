@@ -87,6 +87,8 @@ def parsed(der: str) -> x509.Certificate:
         return x509.load_der_x509_certificate(base64.b64decode(der, validate=True))
     except binascii.Error as error:
         raise ValueError("not base64") from error
+    except x509.InvalidVersion as error:  # the library derives it, and the next one below, from Exception itself
+        raise ValueError(str(error)) from error
 
 
 def _fields(der: str) -> dict[str, object]:
@@ -104,7 +106,14 @@ def _fields(der: str) -> dict[str, object]:
             "signature": _signature(found),
             "sha256": found.fingerprint(hashes.SHA256()).hex(),
         }
-    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         return {"unreadable": str(error)[:_LONGEST] or type(error).__name__}
 
 

@@ -1,0 +1,218 @@
+"""Certificates as senders judge them, seen in handshakes with servers that show them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import certificates
+import pytest
+from certificates import Authority, Issuer, Shown, server_context, shown
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from loaders.wire import Trust, Wire
+from tlsrpt.certificate import Certificate, expiry, faults, listed, matches, read
+from tlsrpt.published import Face
+
+if TYPE_CHECKING:
+    import ssl
+
+    from cryptography import x509
+
+HOST = "mx1.example.com"
+NOW = datetime.now(UTC).replace(tzinfo=None)  # the builders make certificates for it
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def trust(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    return Trust(authority.write(tmp_path_factory.mktemp("trust")))
+
+
+async def look(context: ssl.SSLContext, trust: Trust, name: str | None = HOST) -> Face:
+    """Return what a server with this end of TLS shows."""
+    done = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await reader.read()
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
+        done.set()
+
+    async with asyncio.timeout(10):
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+        async with server:
+            wire = await Wire.connect("127.0.0.1", server.sockets[0].getsockname()[1])
+            face = await wire.secure(trust, name)
+            await wire.close()
+            await done.wait()
+    return face
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def names_of(face: Face, host: str = HOST, now: datetime = NOW) -> set[str]:
+    return {fault.name for fault in faults(face, host, now)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "codes", "found"),
+    [
+        ("good", set(), set()),
+        ("wildcard", set(), set()),
+        ("intermediate", set(), set()),
+        ("no-aki", set(), set()),
+        ("huge", set(), set()),
+        ("wrong-name", set(), {"certificate-name-mismatch"}),
+        ("common-name-only", set(), {"certificate-common-name-only"}),
+        ("partial-wildcard", set(), {"certificate-partial-wildcard"}),
+        ("weak-key", set(), {"certificate-weak-key"}),
+        ("expired", {(0, 10)}, {"certificate-expired"}),
+        ("not-yet-valid", {(0, 9)}, {"certificate-not-yet-valid"}),
+        ("self-signed", {(0, 18)}, {"certificate-self-signed"}),
+        ("untrusted", {(1, 19)}, {"certificate-not-trusted"}),
+        (
+            "missing-intermediate",
+            {(0, 20), (0, 21)},
+            {"certificate-not-trusted", "certificate-chain-incomplete"},
+        ),
+        ("expired-intermediate", {(1, 10)}, {"certificate-intermediate-expired"}),
+        (
+            "many-faults",
+            {(1, 19), (0, 10)},
+            {"certificate-expired", "certificate-name-mismatch", "certificate-not-trusted"},
+        ),
+    ],
+)
+async def test_every_objection_is_noted_and_every_fault_found(
+    kind: str, codes: set[tuple[int, int]], found: set[str], authority: Authority, trust: Trust
+) -> None:
+    face = await look(server_context(kind, HOST, authority), trust)
+    assert {(fault.depth, fault.code) for fault in face.faults} == codes
+    assert names_of(face) == found
+    # As it was sent: OpenSSL's own chain would have the root of the file as well.
+    assert len(face.chain) == len(shown(kind, HOST, authority).chain)
+
+
+async def test_a_look_is_judged_as_of_another_day(authority: Authority, trust: Trust) -> None:
+    face = await look(server_context("good", HOST, authority), trust)
+    assert names_of(face, now=NOW + 90 * DAY) == {"certificate-expired"}
+    assert names_of(face, now=NOW - 90 * DAY) == {"certificate-not-yet-valid"}
+
+
+async def test_without_a_name_a_server_may_show_another_certificate(authority: Authority, trust: Trust) -> None:
+    context = server_context("sni", HOST, authority)
+    assert names_of(await look(context, trust)) == set()
+    assert "certificate-self-signed" in names_of(await look(context, trust, None))
+
+
+async def test_certificates_that_nobody_needs_are_in_the_chain_and_no_fault(authority: Authority, trust: Trust) -> None:
+    leaf = shown("good", HOST, authority)
+    stranger = Authority("Stranger").root.certificate
+    face = await look(certificates._context(Shown(leaf.key, (*leaf.chain, stranger))), trust)
+    assert [certificate.common_name for certificate in face.chain] == [HOST, "Stranger"]
+    assert names_of(face) == set()
+
+
+async def test_of_a_chain_without_end_the_leaf_and_its_faults_are_kept(authority: Authority, trust: Trust) -> None:
+    signer = authority.root
+    chain: list[x509.Certificate] = []
+    for number in range(90):
+        key = certificates._key(f"link {number % 2}")
+        made = certificates._made(f"link {number}", key, signer, authority=True, begins=-9 * DAY, ends=-8 * DAY)
+        signer = Issuer(made, key)
+        chain.insert(0, made)
+    face = await look(certificates._context(Shown(signer.key, tuple(chain))), trust)
+    assert [certificate.common_name for certificate in face.chain] == [f"link {89 - number}" for number in range(16)]
+    assert len(face.faults) == 64
+    assert face.faults[0].depth == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "expected"),
+    [
+        (["*.example.com"], "mx1.example.com", True),
+        (["*.example.com"], "mx1.eu.example.com", False),
+        (["*.example.com"], "example.com", False),
+        (["example.com"], "mx1.example.com", False),
+        (["MX1.Example.com."], "mx1.example.com.", True),
+        (["m*.example.com"], "mx1.example.com", False),
+        (["mx1.*.com"], "mx1.example.com", False),
+        (["*.com"], "example.com", False),
+        (["*"], "mx1", False),
+        ([], "mx1.example.com", False),
+    ],
+)
+def test_a_wildcard_is_the_whole_first_label_for_one_label(names: list[str], host: str, *, expected: bool) -> None:
+    assert matches(names, host) is expected
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "expected"),
+    [
+        (90, 15, "ok"),
+        (90, 9, "warn"),
+        (90, 2.9, "fail"),
+        (90, -0.1, "expired"),
+        (6.6, 3, "ok"),  # a third is 2.2 days
+        (6.6, 2, "warn"),
+        (6.6, 0.5, "fail"),
+    ],
+)
+def test_how_near_the_end_is_depends_on_the_lifetime(life: float, left: float, expected: str) -> None:
+    end = NOW + left * DAY
+    certificate = Certificate.model_construct(der="", not_before=end - life * DAY, not_after=end)
+    assert expiry(certificate, NOW) == expected
+
+
+def altered(authority: Authority, was: bytes, becomes: bytes) -> bytes:
+    good = der(shown("good", HOST, authority).chain[0])
+    assert was in good
+    return good.replace(was, becomes, 1)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (bytes.fromhex("a003020102"), bytes.fromhex("a003020103")),  # version 4, which there is not
+        (b"\x82\x0fmx1", b"\xa3\x0fmx1"),  # an X.400 address for a name
+        (b"\x82\x0fmx1", b"\x82\x0f\xffx1"),
+        (b"Z", b"Y"),
+    ],
+    ids=["version", "name of another kind", "name beyond ASCII", "date"],
+)
+def test_an_odd_certificate_says_that_it_cannot_be_read(was: bytes, becomes: bytes, authority: Authority) -> None:
+    certificate = read(altered(authority, was, becomes))
+    assert certificate.unreadable
+    face = Face(version="", cipher="", chain=(certificate,))
+    assert names_of(face) == {"certificate-unreadable"}
+
+
+@pytest.mark.parametrize("text", ["", "!", "AAAA", "ä"])
+def test_what_is_no_certificate_says_so_too(text: str) -> None:
+    assert Certificate(der=text).unreadable
+
+
+def test_what_a_file_says_of_a_certificate_is_not_believed(authority: Authority) -> None:
+    good = read(der(shown("wrong-name", HOST, authority).chain[0]))
+    told = good.model_dump() | {"names": (HOST,), "not_after": None}
+    assert Certificate.model_validate(told) == good
+
+
+def test_no_certificate_is_a_fault_of_its_own() -> None:
+    assert names_of(Face(version="", cipher="", chain=())) == {"certificate-none"}
+
+
+def test_of_many_names_the_first_are_told() -> None:
+    assert listed([f"n{number}" for number in range(12)]) == "n0, n1, n2, n3, n4 and 7 more"
