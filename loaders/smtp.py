@@ -70,9 +70,9 @@ async def look(
         return await _try(address, settings, trust, limits, name, old=old)
 
     tries = [await once()]
-    # Whoever does not get as far as TLS is asked once more: that tells a hiccup, and more would be a nuisance.
-    more = limits.tries if tries[0].outcome in _TLS else min(limits.tries, 2)
-    tries += [await once() for _ in range(more - 1)]
+    # Twice short of TLS is enough: once may be a hiccup or one of a pool, and more would be a nuisance.
+    while len(tries) < limits.tries and (len(tries) < 2 or any(each.outcome in _TLS for each in tries)):
+        tries.append(await once())
     best = max(tries, key=lambda each: (_OUTCOMES.index(each.outcome), each.reason))
     outcome, reason = best.outcome, best.reason
     faces = _distinct([each.face for each in tries if each.face is not None])

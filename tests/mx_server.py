@@ -19,7 +19,7 @@ from itertools import cycle
 
 from aiosmtpd.smtp import SMTP
 
-Serves = ssl.SSLContext | None | Sequence[ssl.SSLContext]
+Serves = ssl.SSLContext | None | Sequence[ssl.SSLContext | None]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 _Open = set[asyncio.Transport]
@@ -35,7 +35,7 @@ logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
 def mx_servers(hosts: Mapping[str, Serves], port: int = 0) -> Iterator[int]:
     """Serve mail at each address; yield the port that all of them have in common.
 
-    An address has a server's side of TLS, None for no STARTTLS, or several sides, which take turns.
+    An address has a server's side of TLS, None for no STARTTLS, or several of these, which take turns.
     """
     turns = {
         address: cycle([serves] if serves is None or isinstance(serves, ssl.SSLContext) else serves)

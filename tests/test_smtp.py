@@ -176,6 +176,18 @@ async def test_a_pool_with_one_that_has_no_tls_has_its_outcome_among_the_failure
     assert facts.without_sni_outcome == ""  # it fails with SNI just as well
 
 
+async def test_a_pool_is_seen_whole_although_the_first_of_it_has_no_starttls(
+    sender: Sender, authority: Authority
+) -> None:
+    pool = [None, server_context("good", MX, authority), server_context("expired", MX, authority)]
+    with mx_servers({ADDRESS: pool}) as port:
+        first, _ = await sender.at(port, ADDRESS)
+        second, _ = await sender.at(port, ADDRESS)  # five connections later: another one begins
+    assert first == second
+    assert (first.outcome, first.failures, len(first.faces)) == ("starttls", ("starttls-not-offered",), 2)
+    assert first.without_sni is None  # what the pool shows with SNI as well says nothing about SNI
+
+
 async def test_a_server_without_starttls_is_asked_twice_and_its_keywords_are_the_reason(sender: Sender) -> None:
     heard: list[bytes] = []
     answer = b"250-mx1.example.com\r\n250-PIPELINING\r\n250-Size 1000\r\n250 HELP\r\n"
