@@ -101,7 +101,8 @@ class Wire:
     @property
     def local_address(self) -> str:
         """Return our own address as the connection has it."""
-        return str(self._writer.get_extra_info("sockname")[0])
+        name = self._writer.get_extra_info("sockname")
+        return str(name[0]) if name else "127.0.0.1"  # a connection that is reset at once has no name on some systems
 
     async def read(self) -> bytes:
         """Return what comes next, at most 16 KiB, b"" at the end. Raises WireError."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -119,8 +120,11 @@ async def _serve(hosts: Mapping[str, PolicySpec], port: int, started: Future[tup
     for server in servers:
         server.close()
     # Whoever asked is gone by now, which ends the answers; one that does not notice is cancelled with the loop.
-    if answering := asyncio.all_tasks() - {asyncio.current_task()}:
+    until = time.monotonic() + _GOODBYE
+    await asyncio.sleep(0)  # a turn for whoever was let in just now: a task that never began closes nothing
+    while (answering := asyncio.all_tasks() - {asyncio.current_task()}) and time.monotonic() < until:
         await asyncio.wait(answering, timeout=_GOODBYE)
+        await asyncio.sleep(0)
 
 
 async def _listen(hosts: Mapping[str, PolicySpec], port: int) -> list[asyncio.Server]:

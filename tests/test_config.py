@@ -58,6 +58,7 @@ def test_watched_domains_are_a_labels(write: Callable[[str], Path]) -> None:
     [
         ("verify = false", "verify: no such key"),
         ("[live]\nverify = false", "live.verify: no such key"),
+        ('[live]\nehlo_name = "a\\nMAIL"', "live.ehlo_name: String should match pattern '^[!-~]*$'"),
         ("[live]\nsmtp_port = 70000", "live.smtp_port: Input should be less than or equal to 65535"),
         ("[live]\ntrust_ad = []", "live.trust_ad: Input should be a valid boolean"),
         ('domains = ["example.com", "192.0.2.1"]', "domains.1: an IP address is no domain"),

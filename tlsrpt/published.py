@@ -18,7 +18,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tlsrpt.certificate import Certificate
+from tlsrpt.certificate import Certificate  # noqa: TC001 - pydantic reads it at run time
 
 # Bounds of single values, for what is seen on the wire and what is loaded from a file alike. One error ends a
 # list: a million bad items in a file would otherwise make a million errors.
@@ -43,7 +43,8 @@ class Settings(BaseModel):
     https_port: Annotated[int, Field(ge=1, le=65_535)] = 443
     ca_file: Text = ""  # PEM file that replaces the trust store
     allow_private_addresses: bool = False
-    ehlo_name: Name = ""  # "": this machine's name, else its address
+    # "": this machine's name, else its address. It goes out as it is, so it is one word of printable ASCII.
+    ehlo_name: Annotated[str, Field(max_length=255, pattern=r"^[!-~]*$")] = ""
 
 
 class Answer(BaseModel):
