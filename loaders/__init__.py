@@ -44,7 +44,7 @@ class Summary(NamedTuple):
     """What a run did."""
 
     reports: int = 0  # new ones stored
-    duplicates: int = 0  # the same report once more, known files among them
+    duplicates: int = 0  # the same report or check once more, known files among them
     superseded: int = 0  # older reports that a newer one with the same identity replaced
     refused: int = 0  # deliveries and entries kept with a reason
     skipped: int = 0  # deliveries that are no TLS reports

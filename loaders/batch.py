@@ -150,7 +150,7 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
     anew = len(batch.replaced_reports)
     return Stored(
         new - anew,
-        len(batch.incoming) - new,
+        len(batch.incoming) - new + len(batch.looks) - checks,
         superseded,
         sum(row.outcome == "refused" for row in rows_of),
         sum(row.outcome == "skipped" for row in rows_of),

@@ -65,7 +65,7 @@ def policy(*mx: str, mode: str = "testing", max_age: int = 86_400) -> bytes:
 def stack(
     folder: Path,
     zones: Sequence[Zone],
-    mx: Mapping[str, ssl.SSLContext | None | Sequence[ssl.SSLContext]],
+    mx: Mapping[str, ssl.SSLContext | Sequence[ssl.SSLContext] | None],
     policies: Mapping[str, PolicySpec],
     authority: Authority,
     secure: Sequence[str] = (),

@@ -15,10 +15,11 @@ from screen import settled, text
 
 from loaders.rows import TRUST
 from queries import Scope, parameters, sql
-from tlsrpt.limits import LIMITS
+from tlsrpt.limits import LIMITS, LIVE_LIMITS
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.cli import program
+from tui.config import Live
 from tui.evidence import Evidence
 from tui.widgets.table import Table
 
@@ -309,6 +310,16 @@ def number(words: str) -> int:
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     rows = table(section(READING, "## Limits"))
     assert [(row[0].strip("`"), number(row[1])) for row in rows] == list(LIMITS._asdict().items())
+
+
+def test_the_bounds_of_live_checks_on_the_page_are_those_of_the_code() -> None:
+    rows = table(section(ROOT / "docs" / "checks.md", "## Bounds"))
+    assert [(row[0].strip("`"), number(row[1])) for row in rows] == list(LIVE_LIMITS._asdict().items())
+
+
+def test_the_settings_of_live_checks_on_the_page_are_those_of_the_code() -> None:
+    rows = table(section(ROOT / "docs" / "checks.md", "## Settings"))
+    assert [row[0].strip("`") for row in rows] == list(Live.model_fields)
 
 
 def test_the_words_for_trust_are_those_of_the_code() -> None:

@@ -338,7 +338,12 @@ def test_other_ports_are_said() -> None:
 @pytest.mark.parametrize(("ahead", "name"), [(50, "certificate-ends-soon"), (58.5, "certificate-ends-now")])
 def test_a_certificate_is_judged_as_of_the_day_asked_for(ahead: float, name: str) -> None:
     assert names(check(), now=NOW + days(ahead)) == both(name)
-    assert both("certificate-expired") == names(check(), now=NOW + days(61))
+
+
+def test_a_certificate_that_ended_after_a_look_was_perhaps_renewed() -> None:
+    assert names(check(), now=NOW + days(61)) == both("certificate-ended-since")
+    expired = two_kinds("expired")
+    assert both("certificate-expired") <= names(check(expired), now=NOW + days(1))
 
 
 def test_a_certificate_that_cannot_be_read_or_is_missing_is_named() -> None:
@@ -454,6 +459,7 @@ def test_all_of_this_together_names_every_finding_there_is() -> None:
     for test in (
         test_measures_count_for_the_time_a_policy_takes_and_for_the_ttl_of_its_record,
         test_other_ports_are_said,
+        test_a_certificate_that_ended_after_a_look_was_perhaps_renewed,
         test_a_certificate_that_cannot_be_read_or_is_missing_is_named,
         test_p23_a_policy_that_changed_under_its_id_fails_after_two_hours,
         test_an_id_that_comes_back_for_another_policy_fails,

@@ -166,6 +166,7 @@ _CERTIFICATE = {
     "certificate-weak-key": ("warn", "weak key", "Get a certificate with an RSA key of 2048 bits or more, or an EC key: some senders refuse this one."),
     "certificate-weak-signature": ("warn", "weak signature", "Get a new certificate: signatures with SHA-1 or MD5 are refused by many senders."),
     "certificate-ends-now": ("fail", "certificate ends within days", "Renew the certificate of {host} on {server} now, and find out why that was not done by itself."),
+    "certificate-ended-since": ("unreached", "the certificate seen then has ended since", "Look again, as this look is too old: `tlsrpt check {domain}`."),
     "certificate-ends-soon": ("warn", "certificate ends soon", "See that the certificate of {host} on {server} is renewed and loaded in time."),
 }
 # fmt: on
@@ -173,7 +174,12 @@ _CERTIFICATE = {
 
 def _certificates() -> Iterator[tuple[str, Advice]]:
     for name, (level, title, remedy) in _CERTIFICATE.items():
-        ends = "C06" if name in {"certificate-expired", "certificate-ends-now", "certificate-ends-soon"} else ""
+        ends = (
+            "C06"
+            if name
+            in {"certificate-expired", "certificate-ends-now", "certificate-ended-since", "certificate-ends-soon"}
+            else ""
+        )
         on_mx = remedy.replace("{server}", "the mail server on {address}")
         on_web = remedy.replace("{server}", "the web server on {address}")
         yield name, Advice(level, ends or "C05", title, on_mx, _TLS)

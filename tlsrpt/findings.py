@@ -134,7 +134,11 @@ class _Judge:
     def _settings(self) -> Iterator[Finding]:
         usual, own = Settings(), self._check.settings
         fields = ("smtp_port", "https_port", "ca_file", "allow_private_addresses")
-        odd = [f"{field} {getattr(own, field)}" for field in fields if getattr(own, field) != getattr(usual, field)]
+        odd = [
+            field if getattr(own, field) is True else f"{field} {getattr(own, field)}"
+            for field in fields
+            if getattr(own, field) != getattr(usual, field)
+        ]
         if odd:
             yield self._find("non-standard", self._domain, ", ".join(odd))
 
@@ -361,15 +365,22 @@ class _Judge:
             yield self._find("tls-old-version", seen.subject, facts.old_version)
 
     def _certificate(self, face: Face, seen: Observation, prefix: str) -> Iterator[Finding]:
-        """Yield everything wrong with what is shown, and what ends soon."""
-        wrong = faults(face, seen.host, self._now)
+        """Yield everything wrong with what was shown, and what ends soon."""
+        wrong = faults(face, seen.host, self._check.checked_at)
         for fault in [*wrong, *self._ending(face)]:
             yield self._find(f"{prefix}{fault.name}", seen.subject, fault.detail)
 
     def _ending(self, face: Face) -> Iterator[CertificateFault]:
         for certificate in face.chain:
             state = expiry(certificate, self._now)
-            if state in {"fail", "warn"} and not certificate.self_issued and certificate.not_after is not None:
+            if state == "ok" or certificate.self_issued or certificate.not_after is None:
+                continue
+            if state == "expired":
+                # Whether it was renewed in time is not known from a look before that.
+                if certificate.not_after >= self._check.checked_at:
+                    ended = f"it was to end {moment(certificate.not_after)}, after this look"
+                    yield CertificateFault("certificate-ended-since", ended)
+            else:
                 left = certificate.not_after - self._now
                 whose = "" if certificate is face.chain[0] else f"{certificate.common_name[:100]}: "
                 ends = f"{whose}ends {moment(certificate.not_after)}, in {left.days} d {left.seconds // 3600} h"

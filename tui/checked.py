@@ -205,7 +205,14 @@ class _Things:
                 words = _because(facts.outcome, facts.reason)
             elif facts.failures:
                 words += f"; at other times {', '.join(facts.failures)}"
+            if came:
+                words = "; ".join([words, *self._wrong(seen.subject)])
             yield Thing(level, idn(seen.host) + f" [{seen.address}]", words)
+
+    def _wrong(self, subject: str) -> list[str]:
+        """Return what has to be mended at an address, by name; that it expired is said with its date."""
+        found = (finding for finding in self.levels.get(subject, ()) if finding.level == "fail")
+        return [name for finding in found if (name := finding.name) != "certificate-expired"]
 
     def _face(self, face: Face) -> str:
         if not face.chain:

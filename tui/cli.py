@@ -301,8 +301,16 @@ def history(
 @program.command()
 @click.argument("name", metavar="DOMAIN")
 @click.option("--rua", "ruas", multiple=True, metavar="URI", help="Where reports go, mailto: or https:; repeat it.")
-@click.option("--mode", type=click.Choice(("testing", "enforce")), default="testing", show_default=True, help="Mode.")
-@click.option("--max-age", type=click.IntRange(1), default=86_400, show_default=True, help="In seconds.")
+@click.option(
+    "--mode",
+    type=click.Choice(("testing", "enforce")),
+    default="testing",
+    show_default=True,
+    help="What the policy asks of senders.",
+)
+@click.option(
+    "--max-age", type=click.IntRange(1), default=86_400, show_default=True, help="How long senders keep it, in seconds."
+)
 @click.option("--web", multiple=True, metavar="HOST", help="The web server of the policy: a name, or addresses.")
 @click.option("--write", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Lay the files out here.")
 @_looking
