@@ -326,6 +326,14 @@ def test_m14_a_null_mx_makes_everything_else_pointless() -> None:
     assert names(check(mx("") | sts() | policy(""))) == {"mx-null"}
 
 
+def test_m09_a_pattern_that_covers_the_mx_does_not_make_its_certificate_good() -> None:
+    name = f"mx1.eu.{DOMAIN}"
+    shown = starttls(name, faces=(face("wildcard", MX1),))  # for *.example.com
+    changed = {**mx(name), name: host("192.0.2.1"), f"{name} [192.0.2.1]": shown, **policy(body(f"*.eu.{DOMAIN}"))}
+    found = judge(check(changed | {AT1: None, AT2: None}))
+    assert [finding.name for finding in found if finding.level == "fail"] == ["certificate-name-mismatch"]
+
+
 def test_measures_count_for_the_time_a_policy_takes_and_for_the_ttl_of_its_record() -> None:
     slow = {WEB: Measures(seconds=2.5), STS: Measures(ttl=86_400)}
     assert names(check(measures=slow)) == {"policy-slow", "mta-sts-record-ttl"}
