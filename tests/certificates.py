@@ -184,15 +184,20 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def pem(shown: Shown) -> bytes:
+    """Return what a server shows, and its key, as one file of a server's configuration."""
+    key = shown.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return key + b"".join(map(_pem, shown.chain))
+
+
 def _context(shown: Shown) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if isinstance(shown.key, rsa.RSAPrivateKey):
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    key = shown.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     with tempfile.NamedTemporaryFile() as file:
-        file.write(key + b"".join(map(_pem, shown.chain)))
+        file.write(pem(shown))
         file.flush()
         context.load_cert_chain(file.name)
     return context

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tlsrpt.published import Face
 
 _LONGEST = 4_096  # characters of one text
+_LARGEST = 96 << 10  # bytes of DER
 _NAMES = 1_000  # SAN entries that are kept
 _SHOWN = 5  # names in a sentence
 _TEXT = Annotated[str, Field(max_length=_LONGEST)]
@@ -50,7 +51,7 @@ class Certificate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    der: Annotated[str, Field(max_length=131_072)]  # base64
+    der: Annotated[str, Field(max_length=_LARGEST * 4 // 3)]  # base64
     subject: _TEXT = ""
     issuer: _TEXT = ""
     serial: _TEXT = ""  # hexadecimal
@@ -77,8 +78,11 @@ class Certificate(BaseModel):
 
 
 def read(der: bytes) -> Certificate:
-    """Return a certificate from its DER bytes; one that cannot be read says so itself."""
-    return Certificate(der=base64.b64encode(der).decode("ascii"))
+    """Return a certificate from its DER bytes; one that cannot be read says so itself.
+
+    What goes beyond the bound is cut off, which leaves nothing that can be read.
+    """
+    return Certificate(der=base64.b64encode(der[:_LARGEST]).decode("ascii"))
 
 
 def parsed(der: str) -> x509.Certificate:
@@ -225,7 +229,7 @@ def _name_faults(leaf: Certificate, host: str) -> list[CertificateFault]:
     if matches([leaf.common_name], host):
         return [CertificateFault("certificate-common-name-only", f"CN {leaf.common_name}, SAN {listed(leaf.names)}")]
     if not leaf.names:
-        return [CertificateFault("certificate-no-names", f"no SAN; CN {leaf.common_name or 'none'}")]
+        return [CertificateFault("certificate-no-names", f"no host name in SAN; CN {leaf.common_name or 'none'}")]
     return [CertificateFault("certificate-name-mismatch", f"it is for {listed(leaf.names)}")]
 
 

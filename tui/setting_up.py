@@ -48,7 +48,7 @@ def set_up(
         raise click.ClickException(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _say(check, plan)
+    say(check, plan)
     if folder is not None:
         for path in write(plan, folder):
             click.echo(f"wrote {safe(str(path))}", err=True)
@@ -60,13 +60,13 @@ def write(plan: Setup, folder: Path) -> list[Path]:
 
     Raises SourceError, before anything is written, if a file is there already with other content.
     """
-    root = folder.absolute() / "www"
-    contents = {
-        folder / POLICY: plan.policy,
-        folder / ZONE: plan.zone or "; everything is published already\n",
-        folder / NGINX: nginx(plan.policy_domain, str(root)),
-        folder / CADDY: caddy(plan.policy_domain, str(root)),
-    }
+    root = str(folder.absolute() / "www")
+    try:
+        servers = {folder / NGINX: nginx(plan.policy_domain, root), folder / CADDY: caddy(plan.policy_domain, root)}
+    except ValueError as error:
+        raise SourceError(str(error)) from error
+    published = {folder / POLICY: plan.policy, folder / ZONE: plan.zone or "; everything is published already\n"}
+    contents = published | servers
     try:
         new = [path for path, text in contents.items() if not _is_there(path, text.encode())]
         for path in new:
@@ -86,11 +86,11 @@ def _is_there(path: Path, content: bytes) -> bool:
     return True
 
 
-def _say(check: Check, plan: Setup) -> None:
-    mx = ", ".join(line.removeprefix("mx: ") for line in plan.policy.split("\r\n") if line.startswith("mx: "))
+def say(check: Check, plan: Setup) -> None:
+    """Write the steps, each with what is to be copied, to standard output."""
     head = [
         Said(f"{idn(plan.policy_domain)}: what to publish, in this order", style="heading"),
-        Said(f"MX {mx}, seen {check.checked_at:%Y-%m-%d %H:%M} UTC from {check.vantage}", style="dim"),
+        Said(f"MX {', '.join(plan.mx)}, seen {check.checked_at:%Y-%m-%d %H:%M} UTC from {check.vantage}", style="dim"),
     ]
     checking.say([head])
     for number, step in enumerate(plan.steps, start=1):
@@ -100,6 +100,6 @@ def _say(check: Check, plan: Setup) -> None:
         said += [Said(words, indent=3) for words in step.words]
         click.echo()
         checking.say([said])
-        if step.text:  # to be copied: not wrapped, not indented
+        if step.text:  # to be copied: not wrapped, not indented, not cut
             click.echo()
-            click.echo("\n".join(safe(line) for line in step.text.splitlines()))
+            click.echo("\n".join(safe(line, len(line)) for line in step.text.splitlines()))
