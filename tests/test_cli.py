@@ -9,7 +9,8 @@ import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
@@ -19,9 +20,6 @@ from loaders import Status
 from tlsrpt.store import Store
 from tui.cli import FORMATS, GROUPINGS, program
 from tui.progress import told
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STRANGE = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]")
 
@@ -373,3 +371,14 @@ def test_the_overview_and_the_summary_are_safe_as_well(hostile: Path, tmp_path: 
         missing = run("load", f"/nonexistent/{bad}")
         assert not STRANGE.search(missing.err)
     assert not STRANGE.search(overview.out + overview.err + again.out + again.err)
+
+
+def test_a_reader_that_has_enough_ends_the_command_with_its_own_status() -> None:
+    command = [str(Path(sys.executable).with_name("tlsrpt")), "reports", "--from", "sample_reports", "--format", "json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent.parent
+    ) as running:
+        assert running.stdout is not None
+        running.stdout.read(1)
+        running.stdout.close()
+        assert running.wait() == 141

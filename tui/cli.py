@@ -370,7 +370,7 @@ def main() -> NoReturn:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 130
-    except BrokenPipeError:  # whoever read us has enough
+    except (BrokenPipeError, SystemExit):  # whoever read us has enough; click itself exits when it notices first
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status or 0)
