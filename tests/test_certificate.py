@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import certificates
 import pytest
 from certificates import Authority, Issuer, Shown, server_context, shown
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from loaders.wire import Trust, Wire
 from tlsrpt.certificate import Certificate, expiry, faults, listed, matches, read
-from tlsrpt.published import Face
+from tlsrpt.mta_sts import matches as covered
+from tlsrpt.published import Face, Fault
 
 if TYPE_CHECKING:
     import ssl
-
-    from cryptography import x509
 
 HOST = "mx1.example.com"
 NOW = datetime.now(UTC).replace(tzinfo=None)  # the builders make certificates for it
@@ -159,15 +166,78 @@ def test_a_wildcard_is_the_whole_first_label_for_one_label(names: list[str], hos
 
 
 @pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("*.example.com",), set()),
+        ((), {"certificate-common-name-only"}),
+        (("example.com",), {"certificate-common-name-only"}),
+    ],
+    ids=["M06", "M07", "M08"],
+)
+def test_only_the_names_of_the_san_count(names: tuple[str, ...], expected: set[str], authority: Authority) -> None:
+    made = certificates._made(HOST, certificates._key("leaf"), authority.root, names=names)
+    assert names_of(Face(version="", cipher="", chain=(read(der(made)),))) == expected
+
+
+def test_m09_a_wildcard_of_the_certificate_is_not_one_of_the_policy(authority: Authority) -> None:
+    host = "mx1.eu.example.com"
+    made = certificates._made("elsewhere", certificates._key("leaf"), authority.root, names=("*.example.com",))
+    assert covered(host, "*.eu.example.com")
+    assert names_of(Face(version="", cipher="", chain=(read(der(made)),)), host) == {"certificate-name-mismatch"}
+
+
+def test_an_address_in_the_san_is_no_name(authority: Authority) -> None:
+    key = certificates._key("leaf")
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(authority.root.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("192.0.2.1"))]), critical=True)
+        .sign(authority.root.key, hashes.SHA256())
+    )
+    certificate = read(der(made))
+    assert certificate.names == ()
+    face = Face(version="", cipher="", chain=(certificate,))
+    assert names_of(face, "192.0.2.1") == names_of(face) == {"certificate-no-names"}
+
+
+def test_a_weak_signature_counts_unless_it_is_that_of_a_root(authority: Authority) -> None:
+    leaf = read(der(shown("good", HOST, authority).chain[0])).model_copy(update={"signature": "sha1"})
+    assert names_of(Face(version="", cipher="", chain=(leaf,))) == {"certificate-weak-signature"}
+    own = leaf.model_copy(update={"issuer": leaf.subject})
+    assert names_of(Face(version="", cipher="", chain=(own,))) == set()
+
+
+@pytest.mark.parametrize("date", ["not_before", "not_after"])
+def test_a_certificate_holds_to_the_second_of_both_its_dates(date: str, authority: Authority) -> None:
+    leaf = read(der(shown("good", HOST, authority).chain[0]))
+    face = Face(version="", cipher="", chain=(leaf,))
+    moment = getattr(leaf, date)
+    beyond = {"not_before": -timedelta(seconds=1), "not_after": timedelta(seconds=1)}[date]
+    assert names_of(face, now=moment) == set()
+    assert len(names_of(face, now=moment + beyond)) == 1
+
+
+@pytest.mark.parametrize(
     ("life", "left", "expected"),
     [
         (90, 15, "ok"),
-        (90, 9, "warn"),
-        (90, 2.9, "fail"),
-        (90, -0.1, "expired"),
-        (6.6, 3, "ok"),  # a third is 2.2 days
-        (6.6, 2, "warn"),
-        (6.6, 0.5, "fail"),
+        (90, 14, "ok"),
+        (90, 13.99, "warn"),
+        (90, 9, "warn"),  # V15
+        (90, 3, "warn"),
+        (90, 2.99, "fail"),
+        (90, 0, "fail"),
+        (90, -0.01, "expired"),
+        (6.6, 3, "ok"),  # V15: a third is 2.2 days
+        (6.6, 2.19, "warn"),
+        (6.6, 0.65, "fail"),  # a tenth is 0.66 days
+        (30, 10, "ok"),  # a third to the second
+        (30, 3, "warn"),  # a tenth too
     ],
 )
 def test_how_near_the_end_is_depends_on_the_lifetime(life: float, left: float, expected: str) -> None:
@@ -188,7 +258,7 @@ def altered(authority: Authority, was: bytes, becomes: bytes) -> bytes:
         (bytes.fromhex("a003020102"), bytes.fromhex("a003020103")),  # version 4, which there is not
         (b"\x82\x0fmx1", b"\xa3\x0fmx1"),  # an X.400 address for a name
         (b"\x82\x0fmx1", b"\x82\x0f\xffx1"),
-        (b"Z", b"Y"),
+        (b"Z\x17\x0d", b"Y\x17\x0d"),  # not_before, and how not_after begins
     ],
     ids=["version", "name of another kind", "name beyond ASCII", "date"],
 )
@@ -204,10 +274,52 @@ def test_what_is_no_certificate_says_so_too(text: str) -> None:
     assert Certificate(der=text).unreadable
 
 
+def test_a_certificate_beyond_the_bound_cannot_be_read(authority: Authority) -> None:
+    key = certificates._key("leaf")
+    names = tuple(f"host{number}.example.com" for number in range(6_000))
+    whole = der(certificates._made(HOST, key, authority.root, names=names))
+    assert len(whole) > 96 << 10
+    assert names_of(Face(version="", cipher="", chain=(read(whole),))) == {"certificate-unreadable"}
+    with pytest.raises(ValidationError):
+        Certificate(der=base64.b64encode(whole).decode())
+
+
+def test_of_a_huge_certificate_that_is_within_it_so_many_names_are_kept(authority: Authority) -> None:
+    certificate = read(der(shown("huge", HOST, authority).chain[0]))
+    assert len(certificate.names) == 1_000
+    assert certificate.names[0] == HOST
+
+
+@given(st.binary(max_size=2_000))
+def test_no_bytes_make_a_certificate_fail(content: bytes) -> None:
+    assert read(content).unreadable
+
+
+GOOD = der(shown("intermediate", HOST, Authority()).chain[0])
+_PLACES = st.integers(0, len(GOOD) - 1)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(_PLACES, st.binary(max_size=3)), min_size=1, max_size=4), _PLACES | st.none())
+def test_no_change_makes_a_certificate_fail(changes: list[tuple[int, bytes]], end: int | None) -> None:
+    content = bytearray(GOOD[:end])
+    for place, new in changes:
+        content[place : place + len(new)] = new
+    certificate = read(bytes(content))
+    face = Face(version="", cipher="", chain=(certificate, certificate), faults=(Fault(code=20, depth=0),))
+    faults(face, HOST, NOW)
+    expiry(certificate, NOW)
+    assert Certificate.model_validate_json(certificate.model_dump_json()) == certificate
+
+
 def test_what_a_file_says_of_a_certificate_is_not_believed(authority: Authority) -> None:
     good = read(der(shown("wrong-name", HOST, authority).chain[0]))
-    told = good.model_dump() | {"names": (HOST,), "not_after": None}
+    told = good.model_dump() | {"names": (HOST,), "not_after": None, "common_name": HOST, "issuer": "CN=Nobody"}
     assert Certificate.model_validate(told) == good
+    assert Certificate.model_validate_json(json.dumps(told, default=str)) == good
+    unread = {"der": "", "names": [HOST], "unreadable": ""}
+    assert Certificate.model_validate(unread).names == ()
+    assert Certificate.model_validate(unread).unreadable
 
 
 def test_no_certificate_is_a_fault_of_its_own() -> None:

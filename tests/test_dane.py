@@ -77,6 +77,37 @@ def test_a_trust_anchor_has_to_be_sent() -> None:
     assert dane.verdict([tlsa(2, 0, 1, AUTHORITY.intermediate().certificate)], seen, HOST, NOW) == Dane(1, 0)
 
 
+def test_a_trust_anchor_may_be_any_above_the_leaf_that_was_sent() -> None:
+    seen, chain = face("intermediate")
+    root = AUTHORITY.root.certificate
+    added = seen.model_copy(update={"chain": (*seen.chain, read(root.public_bytes(Encoding.DER)))})
+    assert dane.verdict([tlsa(2, 1, 1, root)], seen, HOST, NOW) == Dane(1, 0)
+    assert dane.verdict([tlsa(2, 1, 1, root)], added, HOST, NOW) == Dane(1, 1)
+    turned = added.model_copy(update={"chain": (added.chain[0], added.chain[2], added.chain[1])})
+    assert dane.verdict([tlsa(2, 1, 1, root), tlsa(2, 0, 2, chain[1])], turned, HOST, NOW) == Dane(2, 2)
+
+
+def test_a_leaf_is_no_trust_anchor_above_itself() -> None:
+    seen, chain = face("intermediate")
+    assert dane.verdict([tlsa(2, 1, 1, chain[0])], seen, HOST, NOW) == Dane(1, 0)
+
+
+def test_a_trust_anchor_that_has_expired_is_one_still_but_none_below_it_may_have() -> None:
+    # As `openssl s_client -dane_tlsa_rrdata` has it: 0 for the former, 10 for the latter.
+    seen, chain = face("expired-intermediate")
+    root = AUTHORITY.root.certificate
+    added = seen.model_copy(update={"chain": (*seen.chain, read(root.public_bytes(Encoding.DER)))})
+    assert dane.verdict([tlsa(2, 0, 1, chain[1])], added, HOST, NOW) == Dane(1, 1)
+    assert dane.verdict([tlsa(2, 0, 1, root)], added, HOST, NOW) == Dane(1, 0)
+
+
+def test_a_record_of_another_certificate_is_usable_and_not_met() -> None:
+    seen, _ = face("good")
+    _, others = face("self-signed")
+    for matching_type in (0, 1, 2):
+        assert dane.verdict([tlsa(3, 0, matching_type, others[0])], seen, HOST, NOW) == Dane(1, 0)
+
+
 def test_records_are_counted_one_by_one() -> None:
     seen, chain = face("intermediate")
     records = [tlsa(3, 1, 1, chain[0]), tlsa(3, 1, 1, chain[1]), tlsa(2, 1, 1, chain[1]), tlsa(1, 1, 1, chain[0])]

@@ -29,7 +29,8 @@ def verdict(records: Sequence[Tlsa], face: Face, host: str, now: datetime) -> Da
     """Return how many records are usable, and met as of `now` (UTC, without tzinfo).
 
     For usage 3 only the match with the leaf counts; for usage 2 the authority has to be in the chain as sent
-    and to vouch for the leaf, and the leaf has to be for `host` and in date (RFC 7671 sections 5.1 and 5.2).
+    and to vouch for the leaf, all below it have to be in date, and the leaf for `host` (RFC 7671 sections 5.1
+    and 5.2).
     """
     usable = [record for record in records if is_usable(record)]
     return Dane(len(usable), sum(_is_met(record, face, host, now) for record in usable))
@@ -48,19 +49,27 @@ def _is_met(record: Tlsa, face: Face, host: str, now: datetime) -> bool:
     leaf = face.chain[0]
     if record.usage == _END_ENTITY:
         return _data(leaf, record) == record.data
-    in_date = leaf.not_before is not None and leaf.not_after is not None and leaf.not_before <= now <= leaf.not_after
-    met = any(_data(certificate, record) == record.data for certificate in _vouching(leaf, face.chain[1:]))
-    return met and in_date and matches(leaf.names, host)
+    met = any(_data(certificate, record) == record.data for certificate in _vouching(leaf, face.chain[1:], now))
+    return met and matches(leaf.names, host)
 
 
-def _vouching(leaf: Certificate, above: Sequence[Certificate]) -> list[Certificate]:
-    """Return the certificates that signed the leaf, or one that did: a server may send any others along."""
+def _vouching(leaf: Certificate, above: Sequence[Certificate], now: datetime) -> list[Certificate]:
+    """Return the certificates that signed the leaf, or one that did: a server may send any others along.
+
+    What is not in date is believed if the record names it, as OpenSSL has it, and leads no further.
+    """
     reached, found = [leaf], []
     for signed in reached:  # grows while it is gone through, by each certificate once
-        signers = [one for one in above if one not in found and _is_signed(signed, one)]
-        found += signers
-        reached += signers
+        if _is_in_date(signed, now):
+            signers = [one for one in above if one not in found and _is_signed(signed, one)]
+            found += signers
+            reached += signers
     return found
+
+
+def _is_in_date(certificate: Certificate, now: datetime) -> bool:
+    begins, ends = certificate.not_before, certificate.not_after
+    return begins is not None and ends is not None and begins <= now <= ends
 
 
 def _is_signed(certificate: Certificate, signer: Certificate) -> bool:
