@@ -370,7 +370,10 @@ def main() -> NoReturn:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 130
-    except (BrokenPipeError, SystemExit):  # whoever read us has enough; click itself exits when it notices first
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise  # of shell completion
+        # Whoever read us has enough; click ends with 1 when it is the one to notice.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status or 0)
