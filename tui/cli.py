@@ -356,7 +356,8 @@ def _store(given: Path | None) -> Path:
 
 def main() -> NoReturn:
     """Run the command and end with its status; whatever goes wrong is one safe line on stderr."""
-    for stream in (sys.stdout, sys.stderr):
+    out = sys.stdout
+    for stream in (out, sys.stderr):
         # A name that the terminal's encoding lacks is written as an escape, and stops nothing.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -371,9 +372,9 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         status = 130
     except (BrokenPipeError, SystemExit) as error:
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+        if isinstance(error, SystemExit) and sys.stdout is out:
             raise  # of shell completion
-        # Whoever read us has enough; click ends with 1 when it is the one to notice.
+        # Whoever read us has enough. Click, when it is the one to notice, changes sys.stdout and ends with 1.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status or 0)
