@@ -24,6 +24,7 @@ import asyncio
 import h11
 
 from loaders.wire import Trust, Wire, WireError
+from tlsrpt.certificate import matches
 from tlsrpt.limits import LIVE_LIMITS, LiveLimits
 from tlsrpt.published import Face, FetchFacts, Measures, Settings
 
@@ -74,7 +75,9 @@ async def fetch(
         location=worst.location,
         content_type=worst.content_type,
         bodies=tuple(sorted(bodies)[:_BODIES]),
-        face=min((each.face for each in tries if each.face is not None), key=_order, default=None),
+        face=min(
+            (each.face for each in tries if each.face is not None), key=lambda face: _order(face, host), default=None
+        ),
     )
     return facts, Measures(seconds=round(max(each.seconds for each in tries), 3))
 
@@ -233,6 +236,7 @@ def _badness(each: _Try) -> tuple[int, int, str, str, str]:
     return _OUTCOMES.index(each.outcome), each.status or 0, each.reason, each.location, each.content_type
 
 
-def _order(face: Face) -> tuple[bool, list[str]]:
-    """Order faces, those with faults first, in whatever order they came."""
-    return not face.faults, [certificate.der for certificate in face.chain]
+def _order(face: Face, host: str) -> tuple[bool, list[str]]:
+    """Order faces, those with faults or for other hosts first, in whatever order they came."""
+    good = not face.faults and bool(face.chain) and matches(face.chain[0].names, host)
+    return good, [certificate.der for certificate in face.chain]

@@ -37,6 +37,8 @@ _LONGEST_CHAIN = 16  # CNAMEs; no resolver follows more
 _ROUNDS = 2  # to each resolver in turn: datagrams get lost
 _PAYLOAD = 1_232  # bytes of a datagram that no path breaks into pieces
 _TLSA_RECORDS = 64
+_CODES = 8  # extended errors of one reply that are told
+_REASON = 4_096  # characters, the bound of the model
 _TLSA_DATA = 32 << 10  # bytes; twice as many hexadecimal digits
 _ANSWERED = {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}
 
@@ -187,7 +189,7 @@ class Lookups:
                         reasons.append(str(error))
         except TimeoutError:
             reasons.append(self._silence())
-        return _Said(Answer(status="failed", reason="; ".join(dict.fromkeys(reasons))))
+        return _Said(Answer(status="failed", reason="; ".join(dict.fromkeys(reasons))[:_REASON]))
 
     async def _said_by(self, server: _Server, question: _Question[T]) -> _Said[T]:
         """Return the answer of one resolver. Raises _NoAnswerError."""
@@ -347,7 +349,7 @@ def _followed(reply: _Reply, question: _Question[T], *, believed: bool) -> _Said
 
 def _refusal(reply: _Reply) -> str:
     """Return the RCODE with the codes of what else is told; texts are left out, they vary from time to time."""
-    return "; ".join([dns.rcode.to_text(reply.rcode), *map(_ede, sorted(reply.codes))])
+    return "; ".join([dns.rcode.to_text(reply.rcode), *map(_ede, sorted(reply.codes)[:_CODES])])
 
 
 def _ede(code: int) -> str:

@@ -200,17 +200,10 @@ def faults(face: Face, host: str, now: datetime) -> list[CertificateFault]:
     """
     if not face.chain:
         return [CertificateFault("certificate-none", "no certificate was shown")]
-    leaf, *above = face.chain
+    leaf = face.chain[0]
     if leaf.unreadable:
         return [CertificateFault("certificate-unreadable", leaf.unreadable[:200])]
-    found = [*_dates(leaf, now), *_name_faults(leaf, host), *_trust(face), *_strength(leaf)]
-    # Only those that OpenSSL went through: servers send certificates that nobody needs.
-    used = {fault.depth for fault in face.faults if fault.code in {EXPIRED, NOT_YET_VALID}}
-    for depth, certificate in enumerate(above, start=1):
-        if depth in used and certificate.not_after is not None and certificate.not_after < now:
-            words = f"{_subject(certificate)} expired {moment(certificate.not_after)}"
-            found.append(CertificateFault("certificate-intermediate-expired", words))
-    return found
+    return [*_dates(leaf, now), *_name_faults(leaf, host), *_trust(face), *_strength(leaf), *_dates_above(face, now)]
 
 
 def _dates(leaf: Certificate, now: datetime) -> list[CertificateFault]:
@@ -219,6 +212,25 @@ def _dates(leaf: Certificate, now: datetime) -> list[CertificateFault]:
     if leaf.not_before is not None and leaf.not_before > now:
         return [CertificateFault("certificate-not-yet-valid", f"valid from {moment(leaf.not_before)} only")]
     return []
+
+
+def _dates_above(face: Face, now: datetime) -> list[CertificateFault]:
+    """Return what is out of date above the leaf, if OpenSSL went through it: servers send what nobody needs.
+
+    OpenSSL counts along the path that it built, which is not always the order of sending, and may end in a
+    certificate that was not sent.
+    """
+    if not any(fault.depth and fault.code in {EXPIRED, NOT_YET_VALID} for fault in face.faults):
+        return []
+    found = []
+    for certificate in face.chain[1:]:
+        if certificate.not_after is not None and certificate.not_after < now:
+            words = f"{_subject(certificate)} expired {moment(certificate.not_after)}"
+            found.append(CertificateFault("certificate-intermediate-expired", words))
+        elif certificate.not_before is not None and certificate.not_before > now:
+            words = f"{_subject(certificate)} is valid from {moment(certificate.not_before)} only"
+            found.append(CertificateFault("certificate-not-trusted", words))
+    return found or [CertificateFault("certificate-not-trusted", "an authority above the leaf is out of date")]
 
 
 def _name_faults(leaf: Certificate, host: str) -> list[CertificateFault]:

@@ -384,6 +384,8 @@ def id_faults(found: Sequence[Version]) -> list[IdFault]:
             continue
         over = next((later.since for later in found[place:] if later.id != after.id), None)
         if before.id == after.id:
+            if before.until >= after.until:
+                continue  # side by side, as addresses that differ serve them: none took the other's place
             earlier = found[place - 2] if place > 1 else None
             came_first = earlier and earlier.id != before.id and earlier.policy == before.policy
             faults.append(IdFault("id-first" if came_first else "id-kept", after.id, after.since, over))
