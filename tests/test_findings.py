@@ -354,6 +354,15 @@ def test_a_certificate_that_ended_after_a_look_was_perhaps_renewed() -> None:
     assert both("certificate-expired") <= names(check(expired), now=NOW + days(1))
 
 
+def test_tlsa_records_are_held_against_the_certificate_as_of_the_look() -> None:
+    shown = face("intermediate", MX1)
+    anchor = Tlsa(usage=2, selector=0, matching_type=1, data=shown.chain[1].sha256)
+    facts = TlsaFacts(status="found", secure=True, records=(anchor,))
+    found = check({TLSA1: facts, AT1: MxTlsFacts(outcome="starttls", faces=(shown,))})
+    assert "tlsa-mismatch" not in names(found)
+    assert "tlsa-mismatch" not in names(found, now=NOW + days(61))
+
+
 def test_a_certificate_that_cannot_be_read_or_is_missing_is_named() -> None:
     good = face("good", MX1)
     odd = good.model_copy(update={"chain": (good.chain[0].model_copy(update={"unreadable": "not DER"}),)})

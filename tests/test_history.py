@@ -330,6 +330,15 @@ def test_a_policy_that_changed_under_its_id_is_a_fault_until_the_id_changes() ->
     assert faults(stood("a", old), stood("a", new), stood("b", new)) == [IdFault("id-kept", "a", at(1), at(2))]
 
 
+def test_addresses_that_go_on_to_differ_are_no_change_under_an_id() -> None:
+    old, new = policy("testing"), policy("enforce")
+    assert faults(stood("a", old, new), stood("a", old, new)) == []
+    # One after the other, as they are brought up to date: that is a change.
+    assert faults(stood("a", old, old), stood("a", new, old), stood("a", new, new)) == [
+        IdFault("id-kept", "a", at(1), None)
+    ]
+
+
 def test_an_id_that_changed_before_the_policy_is_told_apart() -> None:
     old, new = policy("testing"), policy("enforce")
     found = faults(stood("a", old), stood("b", old), stood("b", new))

@@ -389,6 +389,18 @@ async def test_of_the_faces_of_all_tries_one_with_faults_is_kept(sender: Sender,
     assert 10 in {fault.code for fault in facts.face.faults}
 
 
+# Which of two certificates comes first by its bytes depends on the length of their names.
+@pytest.mark.parametrize("other", ["a.example", "another.host.example.org", f"{'x' * 50}.example"])
+async def test_of_the_faces_of_all_tries_one_for_another_host_is_kept(
+    sender: Sender, authority: Authority, other: str
+) -> None:
+    contexts = [authority.context(HOST), authority.context(other), authority.context(HOST)]
+    facts = await sender.fetch({ADDRESS: PolicySpec(in_turn(contexts), POLICY)})
+    assert facts.outcome == "fetched"
+    assert facts.face is not None
+    assert facts.face.chain[0].names == (other,)
+
+
 async def test_two_looks_at_an_unchanged_server_find_the_same(sender: Sender, authority: Authority) -> None:
     specs = {
         "127.0.0.1": PolicySpec(authority.context(HOST), POLICY),

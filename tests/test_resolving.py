@@ -366,7 +366,7 @@ def servfail(*codes: int, unless: Callable[[dns.message.Message], bool]) -> Hook
         response = dns.message.make_response(query)
         response.set_rcode(dns.rcode.SERVFAIL)
         response.use_edns(0, options=[dns.edns.EDEOption(dns.edns.EDECode(code), "today") for code in codes])
-        return response.to_wire()
+        return response.to_wire(max_size=65_535)
 
     return hook
 
@@ -395,6 +395,15 @@ async def test_extended_errors_tell_a_failed_validation_from_other_failures(
     with dns_server(hook=servfail(*codes, unless=checking_disabled)) as server:
         found = await facts(lookups(server).mx("example.com"))
     assert (found.status, found.reason) == (status, reason)
+
+
+@pytest.mark.parametrize("unless", [checking_disabled, lambda _: False])
+async def test_extended_errors_without_end_fit_into_a_reason(unless: Callable[[dns.message.Message], bool]) -> None:
+    with dns_server(hook=servfail(*range(1_000, 2_500), unless=unless)) as server:
+        found = await facts(lookups(server, server).mx("example.com"))
+    assert found.status == "failed"
+    assert found.reason.startswith("SERVFAIL; EDE 1000; EDE 1001")
+    assert len(found.reason) < 200
 
 
 async def test_a_servfail_with_and_without_checking_is_a_failure() -> None:

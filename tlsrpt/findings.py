@@ -414,7 +414,7 @@ class _Judge:
         host = seen.subject.removeprefix("_25._tcp.")
         for look, shown in self._check.all(MxTlsFacts):
             if look.host == host and any(
-                not dane.verdict(facts.records, face, host, self._now).matching for face in shown.faces
+                not dane.verdict(facts.records, face, host, self._check.checked_at).matching for face in shown.faces
             ):
                 yield self._find("tlsa-mismatch", look.subject, f"{records} at _25._tcp.{host}")
 
