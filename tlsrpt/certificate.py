@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -12,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -88,7 +90,9 @@ def read(der: bytes) -> Certificate:
 def parsed(der: str) -> x509.Certificate:
     """Return a certificate in base64 as its library has it. Raises ValueError."""
     try:
-        return x509.load_der_x509_certificate(base64.b64decode(der, validate=True))
+        with warnings.catch_warnings():  # a serial that is not positive is odd, and nothing for the terminal
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_der_x509_certificate(base64.b64decode(der, validate=True))
     except binascii.Error as error:
         raise ValueError("not base64") from error
     except x509.InvalidVersion as error:  # the library derives it, and the next one below, from Exception itself
@@ -101,7 +105,7 @@ def _fields(der: str) -> dict[str, object]:
         return {
             "subject": found.subject.rfc4514_string()[:_LONGEST],
             "issuer": found.issuer.rfc4514_string()[:_LONGEST],
-            "serial": f"{found.serial_number:x}"[:_LONGEST],
+            "serial": f"{_serial(found):x}"[:_LONGEST],
             "names": _names(found),
             "common_name": _common_name(found),
             "not_before": found.not_valid_before_utc.replace(tzinfo=None),
@@ -119,6 +123,12 @@ def _fields(der: str) -> dict[str, object]:
         x509.UnsupportedGeneralNameType,
     ) as error:
         return {"unreadable": str(error)[:_LONGEST] or type(error).__name__}
+
+
+def _serial(certificate: x509.Certificate) -> int:
+    with warnings.catch_warnings():  # as in `parsed`
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return certificate.serial_number
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
