@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from queries import EVERYTHING, Scope, rows
@@ -10,6 +11,8 @@ from tlsrpt.check_file import read_facts, read_settings
 from tlsrpt.published import Check, Measures, Observation, Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tlsrpt.store import Store
 
 
@@ -54,8 +57,16 @@ def newest(store: Store, policy_domain: str, *, at: datetime | None = None, vant
     """
     scope = Scope(policy_domain=policy_domain)
     found = rows(store, "published_newest", _Found, scope, at=at, vantage=vantage)
-    if not found:
-        return None
+    return _check(found) if found else None
+
+
+def places(store: Store, policy_domain: str, *, at: datetime | None = None) -> list[Check]:
+    """Return the newest look at a domain from each place with each set of settings, newest first."""
+    found = rows(store, "published_places", _Found, Scope(policy_domain=policy_domain), at=at)
+    return [_check(list(look)) for _, look in groupby(found, key=lambda row: row[:4])]
+
+
+def _check(found: Sequence[_Found]) -> Check:
     head = found[0]
     return Check(
         policy_domain=head.policy_domain,

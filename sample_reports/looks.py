@@ -76,7 +76,7 @@ def sites(day: date) -> list[Site]:
         Site("example.com", "20260212T090000", *testing, two("example.com"), two("example.com"), dane=True),
         Site("example.org", "20260212T091500", *testing, two("example.org"), two("example.org"), ends=LAPSED),
         Site("example.net", "20260212T093000", *testing, two("example.net"), two("example.net") + third),
-        Site("bakery.example", "20260212T094500", *testing, ("mx1.bakery.example",), ("mx1.bakery.example",)),
+        Site("bakery.example", "20260212T094500", "testing", 604_800, ("mx.bakery.example",), ("mx.bakery.example",)),
         Site("clinic.example", *at_clinic, two("clinic.example"), two("clinic.example"), named=renamed),
     ]
 

@@ -15,6 +15,7 @@ from screen import settled, text
 
 from loaders.rows import TRUST
 from queries import Scope, parameters, sql
+from tlsrpt import criteria
 from tlsrpt.limits import LIMITS, LIVE_LIMITS
 from tlsrpt.store import Store
 from tui.app import Workbench
@@ -204,6 +205,16 @@ def test_the_questions_page_names_commands_and_groupings_that_exist() -> None:
 def test_the_questions_page_names_every_parameter_of_a_scope() -> None:
     opening = read(QUESTIONS).partition("\n## ")[0]
     assert set(Scope.__dataclass_fields__) <= set(code(opening))
+
+
+# The criteria
+
+
+def test_the_page_of_criteria_is_that_of_the_code(*, update_goldens: bool) -> None:
+    page = ROOT / "docs" / "criteria.md"
+    if update_goldens:
+        page.write_text(criteria.markdown(), encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == criteria.markdown()
 
 
 # How reports are read

@@ -62,10 +62,10 @@ def test_the_cause_and_the_fix_are_two_keys_away(database: Path) -> None:
 
 
 def _openings(program: Program, times: int) -> int:
-    """Press Enter so many times, each when the screen before has its rows."""
+    """Go to the failures and into the first, so many keys of these, each when the screen before has its rows."""
     place = 0
-    for words in ["would-block", "CERT_HAS_EXPIRED"][:times]:
-        place = program.press("\r")
+    for key, words in (("2", "by series"), ("\r", "CERT_HAS_EXPIRED"))[:times]:
+        place = program.press(key)
         program.wait_for(words, since=place)
     return place
 

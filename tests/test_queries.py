@@ -12,7 +12,18 @@ from reports import document, policy, row
 from shelf import ask, filled, mail
 
 import queries
-from queries import EVERYTHING, Scope, deliveries, domains, failures, policies, published, reports
+from queries import (
+    EVERYTHING,
+    Scope,
+    decisions,
+    deliveries,
+    domains,
+    failures,
+    policies,
+    published,
+    readiness,
+    reports,
+)
 from tlsrpt.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +32,7 @@ if TYPE_CHECKING:
     from reports import Document
 
 SQL = sorted(entry.name.removesuffix(".sql") for entry in (files("queries") / "sql").iterdir())
-MODULES = (domains, failures, reports, policies, deliveries, published)
+MODULES = (domains, failures, reports, policies, deliveries, published, readiness, decisions)
 
 # Questions that take a Scope, and the rows they give.
 SCOPED: list[Callable[..., list[Any]]] = [

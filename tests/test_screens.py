@@ -59,6 +59,9 @@ def status(app: Workbench) -> str:
 
 TOURS = {
     "domains": [],
+    "readiness": ["enter"],
+    "criterion": ["enter", "enter"],
+    "plan": ["P"],
     "failures": ["2"],
     "failures-by-cause": ["2", "b"],
     "failure": ["2", "enter"],
@@ -70,7 +73,7 @@ TOURS = {
 }
 LOOKS = {
     "small": list(TOURS),
-    "crowded": ["domains", "failures", "failure", "refused"],
+    "crowded": ["domains", "readiness", "failures", "failure", "refused"],
     "empty": ["domains", "refused"],
 }
 
@@ -98,7 +101,7 @@ async def test_the_first_screen_names_the_broken_mx_and_two_keys_lead_to_the_fix
         first = text(app)
         assert "17 of 552 sessions would block in enforce" in first
         assert "certificate-expired at mx2.example.org" in first
-        await press(pilot, "enter", "enter")
+        await press(pilot, "2", "enter")
         shown = text(app)
         assert "would-block: certificate-expired at mx2.example.org" in shown
         assert "Renew, deploy to every machine" in shown
@@ -170,8 +173,8 @@ async def test_the_mouse_highlights_then_opens_and_the_footer_can_be_clicked(sto
         assert "sorted by Domain" in status(app)
         await pilot.click(Table, offset=(5, table.cursor + 1))
         await settled(pilot)
-        assert "[2 Failures]" in lines(app)[0]
-        for label, seen in (("Help", "In every list"), ("Back", "No failed sessions."), ("Back", "14 days")):
+        assert "> readiness" in lines(app)[0]
+        for label, seen in (("Help", "In every list"), ("Back", "what stands in the way"), ("Back", "14 days")):
             await pilot.click(".foot", offset=(lines(app)[-1].index(label), 0))
             await settled(pilot)
             assert seen in text(app)
@@ -341,7 +344,7 @@ async def test_an_order_of_words_is_said_in_letters(stores: dict[str, Path]) -> 
         assert "sorted by Domain, A-Z" in status(app)
         await press(pilot, "S")
         assert "sorted by Domain, Z-A" in status(app)
-        await press(pilot, "s", "s")
+        await press(pilot, "s", "s", "s")
         assert "sorted by Sessions, most first" in status(app)
         await press(pilot, "r", "s")
         assert "sorted by Day, oldest first" in status(app)

@@ -85,6 +85,24 @@ def judge(check: Check, past: Sequence[Seen] = (), now: datetime | None = None) 
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
+# What a name in DNS is asked for.
+_ASKED_FOR = (("_mta-sts.", "C01"), ("_smtp._tls.", "C07"), ("mta-sts.", "C02"), ("_25._tcp.", "C10"))
+_ENDED = frozenset({"certificate-expired", "certificate-ended-since"})
+
+
+def criteria(finding: Finding, policy_domain: str) -> frozenset[str]:
+    """Return the criteria that a finding counts for; an expired certificate is one that senders refuse as well."""
+    name = finding.name
+    own = {ADVICE[name].criterion} - {""}
+    if name.removeprefix("policy-host-") in _ENDED:
+        own.add("C02" if name.startswith("policy-host-") else "C05")
+    if name in {"dns-failed", "dns-bogus"}:
+        other = "C04" if finding.subject == policy_domain else "C05"
+        starts = (of for start, of in _ASKED_FOR if finding.subject == f"{start}{policy_domain}")
+        own.add("C10" if finding.subject.startswith("_25._tcp.") else next(starts, other))
+    return frozenset(own)
+
+
 class _Judge:
     """The judgement of one check."""
 

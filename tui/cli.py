@@ -21,6 +21,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 FORMATS = ("table", "json", "csv", "markdown")
 GROUPINGS = ("series", "cause", "result-type", "mx", "organization", "sending-ip", "day", "fingerprint")
 DAY = click.DateTime(["%Y-%m-%d"])
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 PORT = click.IntRange(1, 65_535)
 
 
@@ -41,16 +42,31 @@ def _day(ctx: click.Context, param: click.Parameter, value: datetime | None) -> 
     return None if value is None else value.date()
 
 
+class AsOf(click.DateTime):
+    """A moment: a day stands for its end, a time is UTC."""
+
+    name = "moment"
+
+    def __init__(self) -> None:
+        super().__init__(MOMENT.formats)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401
+        """Return the moment that a text names."""
+        found: datetime = super().convert(value, param, ctx)
+        is_day = isinstance(value, str) and "T" not in value
+        return found.replace(hour=23, minute=59, second=59) if is_day else found
+
+
 def _given(name: str, function: F) -> F:
     """Add an option that can stand before the command as well as after it."""
 
     def inherited(ctx: click.Context, param: click.Parameter, value: object) -> object:
-        if isinstance(value, datetime):
-            value = value.date()
         own = ctx.find_object(dict)
-        if value is None and own is not None:
-            return own.get(param.name)
-        return value
+        return own.get(param.name) if value is None and own is not None else value
+
+    def day(ctx: click.Context, param: click.Parameter, value: object) -> object:
+        found = inherited(ctx, param, value)
+        return found.date() if isinstance(found, datetime) else found
 
     options: dict[str, Callable[[F], F]] = {
         "database": click.option(
@@ -61,7 +77,14 @@ def _given(name: str, function: F) -> F:
             help="The store, else $TLSRPT_DATABASE, else one in the data directory of this user.",
         ),
         "as_of": click.option(
-            "--as-of", type=DAY, callback=inherited, metavar="DATE", help="Answer as of the end of this day."
+            "--as-of", type=AsOf(), metavar="DATE", callback=day, help="Answer as of the end of this day."
+        ),
+        "moment": click.option(
+            "--as-of",
+            type=AsOf(),
+            metavar="DATE",
+            callback=inherited,
+            help="Answer as of the end of this day, or of a time such as 2026-03-20T06:00, UTC.",
         ),
     }
     return options[name](function)
@@ -69,6 +92,10 @@ def _given(name: str, function: F) -> F:
 
 def _common(function: F) -> F:
     return _given("database", _given("as_of", function))
+
+
+def _at_a_moment(function: F) -> F:
+    return _given("database", _given("moment", function))
 
 
 _FILTERS: dict[str, Callable[[F], F]] = {
@@ -145,13 +172,13 @@ def _looking(function: F) -> F:
     ),
 )
 @click.version_option(package_name="tlsrpt-tui", prog_name="tlsrpt")
-@_common
+@_at_a_moment
 @click.pass_context
-def program(ctx: click.Context, database: Path | None, as_of: date | None) -> int:
+def program(ctx: click.Context, database: Path | None, as_of: datetime | None) -> int:
     """Browse SMTP TLS reports (RFC 8460): those in the store or, with paths, just those, in memory."""
     ctx.obj = {"database": database, "as_of": as_of}
     if ctx.invoked_subcommand is None:
-        return int(ctx.invoke(browse, paths=(), database=database, as_of=as_of))
+        return int(ctx.invoke(browse, paths=(), database=database, as_of=as_of and as_of.date()))
     return 0
 
 
@@ -296,6 +323,139 @@ def history(
     from tui import checking  # noqa: PLC0415 - duckdb is not imported for --help
 
     return checking.changes(_store(database), names, since=since, until=until, form=form, as_of=as_of)
+
+
+_PROFILE = click.option(
+    "--profile", type=click.Choice(("default", "cautious")), help="How much is asked for, else as configured."
+)
+_NAME = click.option("--name", "who", metavar="WHO", help="Who says so, else the user of this machine.")
+_WITHDRAW = click.option("--withdraw", type=int, metavar="NUMBER", help="Take it back.")
+
+
+@program.command()
+@click.argument("names", nargs=-1, metavar="[DOMAIN]...")
+@_PROFILE
+@click.option("--days", type=click.IntRange(1, 400), help="What enforce would have held back in so many days.")
+@click.option("--from", "paths", multiple=True, metavar="PATH", help="Judge by these files, not by the store.")
+@_formats(*FORMATS)
+@_at_a_moment
+def ready(names: tuple[str, ...], database: Path | None, **given: Any) -> int:  # noqa: ANN401 - options
+    """Say whether domains may go to enforce, and what stands in the way.
+
+    Without a DOMAIN, all of them, worst first. Ends with 0 if all are ready, 3 with warnings, 4 if too little is
+    known, 5 if one is not ready. Markdown is a checklist to sign, with its evidence.
+    """
+    from tui import judging  # noqa: PLC0415 - duckdb is not imported for --help
+
+    return judging.ready(_store(database), names, **given)
+
+
+@program.command()
+@click.argument("name", metavar="DOMAIN")
+@click.option("--max-age", type=click.IntRange(1), metavar="SECONDS", help="Ask for this max_age in enforce.")
+@click.option("--rollback", is_flag=True, help="The way back to testing, alone.")
+@click.option("--remove", is_flag=True, help="The way to no policy at all, alone.")
+@click.option("--what-if", "what_if", metavar="FILE", help="Test this policy, - for standard input.")
+@click.option(
+    "--mode", type=click.Choice(("testing", "enforce", "none")), help="Test the policy of now with this mode."
+)
+@click.option("--add-mx", multiple=True, metavar="PATTERN", help="Test it with this mx line too; repeat it.")
+@click.option("--drop-mx", multiple=True, metavar="PATTERN", help="Test it without this mx line; repeat it.")
+@click.option("--write", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write policy and record here.")
+@_PROFILE
+@click.option("--from", "paths", multiple=True, metavar="PATH", help="Plan by these files, not by the store.")
+@_formats("table", "json", "markdown")
+@_at_a_moment
+def plan(
+    *,
+    name: str,
+    folder: Path | None,
+    paths: tuple[str, ...],
+    form: str,
+    database: Path | None,
+    as_of: datetime | None,
+    **wanted: Any,  # noqa: ANN401 - what to plan, by option
+) -> int:
+    """Say the next step, when it is due, and the way back.
+
+    The exact policy and record, in which order, what to watch, and when senders notice. With --what-if, or an
+    edit of the policy of now, says what would come of that draft: ends with 0, 3 with warnings, 4 if it cannot be
+    told, 5 if it would fail.
+    """
+    from tui import planning  # noqa: PLC0415 - duckdb is not imported for --help
+
+    return planning.next_step(_store(database), name, paths=paths, wanted=wanted, folder=folder, form=form, as_of=as_of)
+
+
+@program.command()
+@click.argument("name", metavar="DOMAIN")
+@click.option("--cause", default="", metavar="CAUSE", help="The cause that was mended, as in failures.")
+@click.option("--mx", default="", metavar="HOST", help="Where: an MX, an address, or * where none was named.")
+@click.option("--at", type=AsOf(), metavar="TIME", help="When, else now.")
+@click.option("--note", default="", metavar="TEXT", help="What was done.")
+@_NAME
+@_WITHDRAW
+@_at_a_moment
+def fix(name: str, database: Path | None, **given: Any) -> int:  # noqa: ANN401 - options
+    """Record that a failure was mended.
+
+    Its failures of before leave the rate once a look agrees and no later report has them.
+    """
+    from tui import judging  # noqa: PLC0415 - duckdb is not imported for --help
+
+    if not given["cause"] and given["withdraw"] is None:
+        raise click.UsageError("--cause is needed: tlsrpt fix example.com --cause certificate-expired --mx HOST")
+    return judging.fix(_store(database), name, **given)
+
+
+@program.command()
+@click.argument("domain")
+@click.argument("criterion", required=False)
+@click.option("--reason", default="", metavar="TEXT", help="Why it is accepted.")
+@_NAME
+@click.option("--expires", type=DAY, callback=_day, metavar="DATE", help="Until when, at most 14 days.")
+@_PROFILE
+@_WITHDRAW
+@_at_a_moment
+def acknowledge(domain: str, criterion: str | None, database: Path | None, **given: Any) -> int:  # noqa: ANN401
+    """Accept a warning, with a reason.
+
+    It holds until it expires or the warning is about something else. What is required cannot be waived.
+    """
+    from tui import judging  # noqa: PLC0415 - duckdb is not imported for --help
+
+    return judging.acknowledge(_store(database), domain, criterion, **given)
+
+
+@program.command()
+@click.argument("domain")
+@click.argument("criterion")
+@click.argument("said", type=click.Choice(("yes", "no")))
+@click.option("--note", default="", metavar="TEXT", help="More about it.")
+@_NAME
+@click.option("--on", type=DAY, callback=_day, metavar="DATE", help="The day of a change that is planned.")
+@_at_a_moment
+def answer(domain: str, criterion: str, said: str, database: Path | None, **given: Any) -> int:  # noqa: ANN401
+    """Answer a question of the list before the switch: C11, C12, C40 to C43."""
+    from tui import judging  # noqa: PLC0415 - duckdb is not imported for --help
+
+    return judging.answer(_store(database), domain, criterion, yes=said == "yes", **given)
+
+
+@program.command()
+@click.argument("name", required=False, metavar="[CAUSE]")
+@click.option("--domain", metavar="DOMAIN", help="The domain that the commands to confirm it ask about.")
+@click.option("--mx", metavar="HOST", help="The MX that they ask, a name or an address.")
+@_formats("table", "json", "markdown")
+def explain(name: str | None, domain: str | None, mx: str | None, form: str) -> int:
+    """Say what a cause, a finding or a criterion means.
+
+    A CAUSE is one of those that failures shows, a result type of RFC 8460, a finding of check or a criterion of
+    ready, such as C24. Without one, lists the causes.
+    """
+    from tui import explaining  # noqa: PLC0415 - duckdb is not imported for --help
+
+    return explaining.explain(name, domain=domain, mx=mx, form=form)
 
 
 @program.command()

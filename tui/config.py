@@ -8,6 +8,10 @@ an empty one.
     [live]
     resolver = ["127.0.0.1:53"]
     vantage = "berlin"
+
+    [ready]
+    profile = "cautious"
+    min_sessions = 1000
 """
 
 from __future__ import annotations
@@ -17,13 +21,15 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import click
 import idna
 from platformdirs import user_config_dir
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from tlsrpt.parameters import PROFILES, Parameters
+from tlsrpt.parameters import parameters as of_profile
 from tlsrpt.published import Settings
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -42,7 +48,7 @@ def domain(name: str) -> str:
     single label.
     """
     name = name.strip().removesuffix(".").lower()
-    if _is_address(name):
+    if is_address(name):
         raise ValueError("an IP address is no domain")
     if not name.isascii():
         try:
@@ -57,7 +63,8 @@ def domain(name: str) -> str:
     return name
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Return whether a name is an IP address, in brackets or not."""
     try:
         ipaddress.ip_address(name.strip("[]").removeprefix("ipv6:"))
     except ValueError:
@@ -82,6 +89,7 @@ class Config(BaseModel):
 
     domains: tuple[Annotated[str, AfterValidator(domain)], ...] = ()  # watched
     live: Live = Live()
+    ready: dict[str, Any] = Field(default_factory=dict, max_length=50)  # a profile, and parameters that differ from it
 
 
 def path() -> Path:
@@ -105,6 +113,22 @@ def read() -> Config:
         raise ConfigError(f"{file}: {complaint(error)}") from error
     except ValueError as error:  # of TOML, or of UTF-8
         raise ConfigError(f"{file}: {error}") from error
+
+
+def parameters(profile: str | None = None) -> tuple[str, Parameters]:
+    """Return the profile, as given or as configured, and its parameters with those of the configuration.
+
+    Raises ConfigError with the file, the key and the reason.
+    """
+    chosen = dict(read().ready)
+    configured = chosen.pop("profile", "default")
+    used = profile or configured
+    if used not in PROFILES:
+        raise ConfigError(f"{path()}: ready.profile: not one of {', '.join(PROFILES)}")
+    try:
+        return used, of_profile(used, chosen)
+    except ValidationError as error:
+        raise ConfigError(f"{path()}: ready.{complaint(error)}") from error
 
 
 def complaint(error: ValidationError) -> str:

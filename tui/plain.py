@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from datetime import date, datetime
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tui.text import PROSE, cell, pad, safe, width
 from tui.widgets.fit import Need, fit
@@ -60,11 +60,18 @@ def written(table: Table, form: str, room: int | None) -> str:
     return _table(table, room)
 
 
-def exact(value: object) -> object:
-    """Return a value as JSON holds it: days and UTC times in ISO 8601."""
+def exact(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value as JSON holds it: days and UTC times in ISO 8601, rows as objects."""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-    return value.isoformat() if isinstance(value, date) else value
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        fields = getattr(value, "_fields", None)
+        if fields is not None:
+            return {name: exact(one) for name, one in zip(fields, value, strict=True)}
+        return [exact(one) for one in value]
+    return value
 
 
 def shown(field: str, value: object) -> str:

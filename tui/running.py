@@ -97,7 +97,7 @@ def answer(
     limit: int,
 ) -> int:
     """Ask a question about all domains or `only` some, write the answer and return the exit status."""
-    store = _asked(database, paths)
+    store = asked_store(database, paths)
     if store is None:
         if form == "table":
             return _no_store()
@@ -122,7 +122,7 @@ def answer(
 @one_line
 def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
     """Write how the domains stand, the totals, and what to run next."""
-    store = _asked(database, paths)
+    store = asked_store(database, paths)
     if store is None:
         return _no_store()
     scope = Scope(until=as_of)
@@ -152,7 +152,7 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
     return 0
 
 
-def _asked(database: Path, paths: Sequence[str]) -> Store | None:
+def asked_store(database: Path, paths: Sequence[str]) -> Store | None:
     """Return the store to ask: in memory over paths if there are any, None while there is none on disk."""
     if not paths:
         return Store.open(database) if database.exists() else None

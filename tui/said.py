@@ -41,7 +41,10 @@ def flowed(said: Said, room: int, labels: int = LABELS) -> list[Line]:
 
 
 def plain(paragraphs: Iterable[Said], room: int) -> Iterator[tuple[str, str]]:
-    """Yield lines to write, without their ends, each with its style."""
+    """Yield lines to write, without their ends, each with its style; what is to be copied is not broken."""
     for said in paragraphs:
+        if said.style == "code" and not said.label:
+            yield f"{pad('', said.indent)}{safe(said.text, PROSE)}", said.style
+            continue
         for line in flowed(said, room):
             yield f"{pad(line.label, line.indent)}{line.text}".rstrip(), line.style

@@ -66,7 +66,14 @@ def write(plan: Setup, folder: Path) -> list[Path]:
     except ValueError as error:
         raise SourceError(str(error)) from error
     published = {folder / POLICY: plan.policy, folder / ZONE: plan.zone or "; everything is published already\n"}
-    contents = published | servers
+    return lay_out(published | servers)
+
+
+def lay_out(contents: Mapping[Path, str]) -> list[Path]:
+    """Write files and return those written, those left as they were apart.
+
+    Raises SourceError, before anything is written, if a file is there already with other content.
+    """
     try:
         new = [path for path, text in contents.items() if not _is_there(path, text.encode())]
         for path in new:

@@ -20,6 +20,26 @@ _DAY = 86_400
 # What stands out and how: a word comes first, then a colour.
 IMPACT_STYLE = {"would-block": "bad", "unclear": "warn", "projected": "warn", "dane": "warn"}
 BLOCKING = frozenset({"would-block", "unclear"})
+STATE_STYLES = {"FAIL": "bad", "UNKNOWN": "warn", "WARN": "warn", "PASS": "good", "N-A": "dim"}
+VERDICT_STYLES = {
+    "NOT_READY": "bad",
+    "IN_FORCE_FAILING": "bad",
+    "INSUFFICIENT_EVIDENCE": "warn",
+    "READY_WITH_WARNINGS": "warn",
+    "READY": "good",
+    "IN_FORCE": "good",
+    "N_A": "dim",
+}
+# Verdicts as they stand in a column.
+VERDICTS = {
+    "NOT_READY": "NOT READY",
+    "IN_FORCE_FAILING": "FAILING",
+    "INSUFFICIENT_EVIDENCE": "NO EVIDENCE",
+    "READY_WITH_WARNINGS": "READY+warn",
+    "READY": "READY",
+    "IN_FORCE": "in force",
+    "N_A": "no mail",
+}
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from queries import domains, failures
+from textual import on, work
+from textual.message import Message
+
+from queries import EVERYTHING, domains, failures
 from tui import keys
 from tui.draw import content, stacked
 from tui.screens.empty import no_reports
 from tui.screens.listing import Listing
+from tui.screens.plan import PlanScreen
+from tui.screens.readiness import ReadinessScreen
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
 from tui.widgets.table import Column
@@ -17,6 +22,8 @@ from tui.words import (
     BLOCKING,
     IMPACT_STYLE,
     STRIP_LEGEND,
+    VERDICT_STYLES,
+    VERDICTS,
     ago,
     count,
     lasting,
@@ -29,7 +36,7 @@ from tui.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from textual.binding import BindingType
@@ -37,14 +44,16 @@ if TYPE_CHECKING:
 
     from queries import Scope
     from tlsrpt.store import Store
+    from tui.judging import Weighed
 
 
 class Line(NamedTuple):
-    """A domain and its last days."""
+    """A domain, its last days, and the verdict on it."""
 
     domain: domains.Domain
     strip: str
     checked_at: datetime | None  # the newest look at what it publishes
+    weighed: Weighed | None = None  # None until it is known
 
 
 class Board(NamedTuple):
@@ -64,6 +73,29 @@ def _failed(line: Line) -> str:
     return "warn" if line.domain.sts_failed else "dim"
 
 
+def _verdict(line: Line) -> str:
+    return VERDICTS[line.weighed.verdict] if line.weighed else "…"
+
+
+def _verdict_style(line: Line) -> str:
+    return VERDICT_STYLES[line.weighed.verdict] if line.weighed else "dim"
+
+
+def _stands(line: Line) -> list[str | tuple[str, str]]:
+    """Return the verdict on a domain and what it waits for."""
+    weighed = line.weighed
+    if weighed is None:
+        return ["the verdict is being worked out"]
+    days = f", {count(weighed.days_in_testing, 'day')} in testing" if weighed.days_in_testing is not None else ""
+    waits = f": {weighed.waits_for}" if weighed.waits_for else ""
+    return [(weighed.verdict, "bold"), f"{days}{waits}"]
+
+
+def _place(line: Line) -> int:
+    """Return where a verdict stands among the others, worst first."""
+    return list(VERDICTS).index(line.weighed.verdict) if line.weighed else len(VERDICTS)
+
+
 class DomainsScreen(Listing):
     """Every policy domain."""
 
@@ -72,8 +104,9 @@ class DomainsScreen(Listing):
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Domain", lambda line: line.domain.policy_domain, least=16),
         Column("Mode", lambda line: line.domain.mode or "-"),
+        Column("Verdict", _place, _verdict, _verdict_style),
         Column("Sessions", lambda line: line.domain.sts_successful + line.domain.sts_failed, right=True, drop=2),
-        Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True),
+        Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True, drop=5),
         Column("Would-block", lambda line: line.domain.would_block, style=_blocked, right=True),
         Column(
             "Rate",
@@ -81,11 +114,27 @@ class DomainsScreen(Listing):
             lambda line: percent(line.domain.failure_rate),
             style=_failed,
             right=True,
+            drop=6,
         ),
         Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, _blocked),
-        Column("Orgs", lambda line: line.domain.organizations, right=True, drop=4),
+        Column("Orgs", lambda line: line.domain.organizations, right=True, drop=7),
         Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=3),
     )
+
+    class VerdictsCame(Message):
+        """The verdicts are known, or could not be found."""
+
+        def __init__(self, version: int, found: Mapping[str, Weighed], problem: str = "") -> None:
+            super().__init__()
+            self.version = version
+            self.found = found
+            self.problem = problem
+
+    def __init__(self, within: Scope = EVERYTHING, *, top: str = "") -> None:
+        super().__init__(within, top=top)
+        self.board: Board | None = None
+        self.weighing = -1  # version of the evidence that verdicts were asked about last
+        self.weighed: Mapping[str, Weighed] = {}  # by domain
 
     @staticmethod
     def key(row: Line) -> str:
@@ -121,7 +170,45 @@ class DomainsScreen(Listing):
             self.list_rows((), content(), no_reports(self.bench, None))
             return
         self.bench.refused = answer.totals.refused
-        self.list_rows(answer.lines, headline(answer), no_reports(self.bench, answer.newest))
+        self.board = answer
+        self._list()
+        if self.bench.evidence.version != self.weighing and not self.bench.progress:
+            self.weighing = self.bench.evidence.version
+            self.weigh(self.weighing)
+
+    def _list(self) -> None:
+        """List the domains with the verdicts that are known, worst first."""
+        if self.board is None:
+            return
+        lines = [line._replace(weighed=self.weighed.get(line.domain.policy_domain)) for line in self.board.lines]
+        lines.sort(key=_place)
+        self.list_rows(lines, headline(self.board), no_reports(self.bench, self.board.newest))
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="weigh")
+    def weigh(self, version: int) -> None:
+        """Find the verdicts: they take longer than the rest, and do not depend on the window."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+        from tui import judging  # noqa: PLC0415 - likewise
+
+        try:
+            store = self.bench.evidence.store()
+            found = {} if store is None else judging.weigh(store, self.bench.evidence.now())
+        except StoreError as error:
+            self.post_message(self.VerdictsCame(version, {}, str(error)))
+        else:
+            self.post_message(self.VerdictsCame(version, found))
+
+    @on(VerdictsCame)
+    def _verdicts_came(self, message: VerdictsCame) -> None:
+        if message.version != self.weighing:
+            return
+        if message.problem:
+            self.bench.fail(message.problem)
+        at_top = self.table.cursor == 0
+        self.weighed = message.found
+        self._list()
+        if at_top:  # whoever did not move looks at the worst
+            self.table.cursor = 0
 
     def detail(self, row: Line) -> Content:
         """Return what the row has no room for."""
@@ -131,6 +218,7 @@ class DomainsScreen(Listing):
             (idn(domain.policy_domain), "bold"),
             f"  {policy}   {count(domain.reports, 'report')}, {count(domain.organizations, 'organization')}",
         )
+        stands = content(*_stands(row))
         second: list[str | tuple[str, str]] = [f"last {domain.last_day}   "]
         if row.checked_at is not None:
             second.append(f"checked {ago(row.checked_at, self.bench.evidence.now())} (c)   ")
@@ -145,15 +233,27 @@ class DomainsScreen(Listing):
             second.append(f"no policy {domain.no_policy_successful:,} ok, {domain.no_policy_failed:,} failed   ")
         if domain.unclassified:
             second.append(f"{domain.unclassified:,} failed without details")
-        return stacked(first, content(*second))
+        return stacked(stands, first, content(*second))
 
     def note(self) -> str:
         """Return what the marks of the strip mean."""
         return STRIP_LEGEND
 
     def open(self, row: Line) -> None:
+        """Go to the readiness of a domain."""
+        self.bench.push_screen(ReadinessScreen(row.domain.policy_domain))
+
+    def action_failures(self) -> None:
         """Go to the failures of a domain."""
-        self.bench.look_into(replace(self.within, policy_domain=row.domain.policy_domain))
+        domain = self.domain()
+        if domain is not None:
+            self.bench.look_into(replace(self.within, policy_domain=domain))
+
+    def action_plan(self) -> None:
+        """Go to the next step of a domain."""
+        domain = self.domain()
+        if domain is not None:
+            self.bench.push_screen(PlanScreen(domain, top=self.top))
 
     def domain(self) -> str | None:
         """Return the domain of the row."""

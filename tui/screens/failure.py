@@ -12,8 +12,8 @@ from tlsrpt.knowledge import IMPACTS, commands, explain
 from tui import keys
 from tui.draw import content, stacked
 from tui.said import Said
+from tui.screens.deciding import Deciding
 from tui.screens.empty import no_reports
-from tui.screens.listing import Listing
 from tui.screens.report import ReportScreen
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
@@ -39,12 +39,12 @@ def _sending(row: failures.Evidence) -> str:
     return f"{row.sending_mta_ip}{more}"
 
 
-class FailureScreen(Listing):
+class FailureScreen(Deciding):
     """A series of failures and the reports behind it."""
 
     NAME = "failure"
     TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "failure")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "deciding", "failure")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row.day),
         Column("Organization", lambda row: row.organization, least=16),
@@ -96,6 +96,8 @@ class FailureScreen(Listing):
             Said(check[0], "Check (y)", "code"),
             Said("; ".join(about.causes), "Likely"),
             *(Said(command, "Check too", "code") for command in check[1:]),
+            Said(about.beware, "Beware"),
+            Said(about.sender, "Sender"),
             Said(about.rfc, "See"),
         ]
 
@@ -131,3 +133,8 @@ class FailureScreen(Listing):
     def action_reports(self) -> None:
         """Go to the list of these reports."""
         self.bench.push_screen(ReportsScreen(self.within, top=self.top))
+
+    def action_fix(self) -> None:
+        """Record that this series was mended."""
+        series = self.series
+        self.ask_for_fix(series.policy_domain, series.cause, series.mx_key)

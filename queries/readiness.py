@@ -1,0 +1,177 @@
+"""The enforce decision as questions: the evidence about one domain, or about all, and the verdict on it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from queries import Scope, decisions, published, rows
+from tlsrpt import verdict
+from tlsrpt.evidence import (
+    Claim,
+    Evidence,
+    Failure,
+    Holder,
+    PolicySpan,
+    PoorReport,
+    ReportCounts,
+    Sessions,
+    last_settled,
+)
+from tlsrpt.parameters import LOW_VOLUME_DAYS, Parameters
+from tlsrpt.parameters import parameters as usual
+from tlsrpt.published import Check, MxFacts
+
+if TYPE_CHECKING:
+    from tlsrpt.store import Store
+    from tlsrpt.verdict import Judgement
+
+CLAIMS = 50  # organizations of claims that are told
+
+USUAL = usual()
+
+
+class _Domain(NamedTuple):
+    policy_domain: str
+
+
+class _Period(NamedTuple):
+    """The days that evidence is about, and the moment of the question."""
+
+    since: date
+    until: date
+    at: datetime
+
+
+def domains(store: Store, now: datetime) -> list[str]:
+    """Return the domains that there is a verdict on at a moment (UTC, without tzinfo), by name."""
+    found = rows(store, "readiness_domains", _Domain, Scope(until=now.date()), at=now)
+    return [row.policy_domain for row in found]
+
+
+def judge(
+    store: Store, policy_domain: str, now: datetime, parameters: Parameters = USUAL, *, days: int = 0
+) -> Judgement:
+    """Return the verdict on a domain at a moment (UTC, without tzinfo), from the store alone.
+
+    The evidence reaches back at least so many days. Raises StoreError.
+    """
+    return verdict.judge(evidence(store, policy_domain, now, parameters, days=days))
+
+
+def evidence(
+    store: Store, policy_domain: str, now: datetime, parameters: Parameters = USUAL, *, days: int = 0
+) -> Evidence:
+    """Return everything known about one domain at a moment."""
+    with store.reading():
+        period = _period(now, parameters, days)
+        looks = published.places(store, policy_domain, at=now)
+        names = [policy_domain, *_mx_hosts(looks, policy_domain)]
+        mine = Scope(policy_domain=policy_domain, since=period.since, until=period.until)
+        claims = rows(store, "readiness_claims", Claim, mine, limit=CLAIMS)
+        return Evidence(
+            policy_domain=policy_domain,
+            now=now,
+            parameters=parameters,
+            looks=looks,
+            past=published.seen(store, policy_domain, at=now),
+            sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
+            # What DANE senders tell stands under the name of the MX (RFC 8460 section 1.1).
+            failures=_of(store, "readiness_failures", Failure, period, names),
+            policies=_of(store, "readiness_policies", PolicySpan, period, names[:1]),
+            holders=_of(store, "readiness_holders", Holder, period, names[:1]),
+            reports=next(iter(_of(store, "readiness_reports", ReportCounts, period, names[:1])), None),
+            poor=_of(store, "readiness_poor", PoorReport, period, names[:1]),
+            claims=claims,
+            fixes=decisions.fixes(store, mine, at=now),
+            acknowledgements=decisions.acknowledgements(store, mine, at=now),
+            answers=decisions.answers(store, mine, at=now),
+        )
+
+
+def board(
+    store: Store,
+    now: datetime,
+    parameters: Parameters = USUAL,
+    *,
+    more: Iterable[str] = (),
+) -> list[Judgement]:
+    """Return the verdict on every domain, worst first; `more` names some that nothing may be known of.
+
+    The store is asked once for all of them.
+    """
+    with store.reading():
+        names = sorted({*domains(store, now), *more})
+        period = _period(now, parameters, 0)
+        sessions = _grouped(_all(store, "readiness_sessions", Sessions, period))
+        failures = _grouped(_all(store, "readiness_failures", Failure, period))
+        policies = _grouped(_all(store, "readiness_policies", PolicySpan, period))
+        counts = _grouped(_all(store, "readiness_reports", ReportCounts, period))
+        fixes = _grouped(decisions.fixes(store, at=now))
+        accepted = _grouped(decisions.acknowledgements(store, at=now))
+        answers = _grouped(decisions.answers(store, at=now))
+        looked = {one.policy_domain for one in published.checked(store, at=now)}
+        found = []
+        for name in names:
+            looks = published.places(store, name, at=now) if name in looked else []
+            hosts = (name, *_mx_hosts(looks, name))
+            found.append(
+                verdict.judge(
+                    Evidence(
+                        policy_domain=name,
+                        now=now,
+                        parameters=parameters,
+                        looks=looks,
+                        past=published.seen(store, name, at=now) if looks else (),
+                        sessions=sessions[name],
+                        failures=[row for host in hosts for row in failures[host]],
+                        policies=policies[name],
+                        reports=next(iter(counts[name]), None),
+                        fixes=fixes[name],
+                        acknowledgements=accepted[name],
+                        answers=answers[name],
+                    )
+                )
+            )
+    order = verdict.VERDICTS.index
+    return sorted(found, key=lambda one: (order(one.verdict), one.evidence.policy_domain))
+
+
+def _period(now: datetime, parameters: Parameters, days: int) -> _Period:
+    window = max(parameters.obs_days, LOW_VOLUME_DAYS, days)
+    return _Period(last_settled(now, parameters.settle_lag_h) - timedelta(days=window - 1), now.date(), now)
+
+
+def _mx_hosts(looks: Sequence[Check], policy_domain: str) -> list[str]:
+    """Return the MX names that the newest looks found, beside the domain itself."""
+    found = (facts for look in looks for _, facts in look.all(MxFacts))
+    return [host for host in dict.fromkeys(one.host for facts in found for one in facts.hosts) if host != policy_domain]
+
+
+Row = TypeVar("Row", Sessions, Failure, PolicySpan, Holder, ReportCounts, PoorReport)
+
+
+def _of(store: Store, name: str, row: type[Row], period: _Period, names: Iterable[str]) -> list[Row]:
+    return [
+        found
+        for one in names
+        for found in rows(
+            store, name, row, Scope(policy_domain=one, since=period.since, until=period.until), at=period.at
+        )
+    ]
+
+
+def _all(store: Store, name: str, row: type[Row], period: _Period) -> list[Row]:
+    return rows(store, name, row, Scope(since=period.since, until=period.until), at=period.at)
+
+
+Named = TypeVar("Named")
+
+
+def _grouped(found: Iterable[Named]) -> Mapping[str, list[Named]]:
+    groups: dict[str, list[Named]] = defaultdict(list)
+    for row in found:
+        groups[row.policy_domain].append(row)  # type: ignore[attr-defined]
+    return groups

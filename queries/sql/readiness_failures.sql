@@ -1,0 +1,22 @@
+-- Failures by policy element, cause and place, each with what its element counts; trusted reports alone.
+WITH failing AS (
+  SELECT policy_domain, report, policy, day, organization, policy_type, result_type, cause, impact, mx_key,
+    min(failure_reason_code) AS reason, sum(failed_session_count) AS sessions
+  FROM failures
+  WHERE NOT superseded AND trust IN ('vouched', 'known') AND day >= $since AND day <= $until
+    AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+    AND report NOT IN (
+      SELECT report FROM counted_reports
+      WHERE day >= $since AND day <= $until AND (excluded IS NOT NULL OR received_at > $at))
+  GROUP BY policy_domain, report, policy, day, organization, policy_type, result_type, cause, impact, mx_key
+),
+element AS (
+  SELECT report, policy, canonical, total_successful_session_count, total_failure_session_count, would_block, evaluated
+  FROM counted_policies
+  WHERE day >= $since AND day <= $until AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+)
+SELECT failing.policy_domain, failing.report, failing.policy, day, organization, policy_type, result_type, cause, impact,
+  mx_key, reason, sessions, canonical, total_successful_session_count AS successful,
+  total_failure_session_count AS failed, would_block, evaluated
+FROM failing JOIN element ON element.report = failing.report AND element.policy = failing.policy
+ORDER BY failing.policy_domain, day, organization, failing.report, failing.policy, cause, mx_key, result_type, impact

@@ -1,0 +1,16 @@
+-- What each organization counted on each UTC day under each policy; trusted reports alone.
+SELECT policy_domain, organization, day, policy_type, canonical,
+  count(DISTINCT report) AS reports,
+  sum(total_successful_session_count) AS successful,
+  sum(total_failure_session_count) AS failed,
+  sum(would_block) AS would_block,
+  sum(unclassified) AS unclassified,
+  sum(evaluated) AS evaluated
+FROM counted_policies
+WHERE trust IN ('vouched', 'known') AND day >= $since AND day <= $until
+  AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+  AND report NOT IN (
+    SELECT report FROM counted_reports
+    WHERE day >= $since AND day <= $until AND (excluded IS NOT NULL OR received_at > $at))
+GROUP BY policy_domain, organization, day, policy_type, canonical
+ORDER BY policy_domain, day, organization, policy_type, canonical

@@ -1,0 +1,172 @@
+"""Verdict, criteria and plan on the screen, over the samples: as they look, and what their keys record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from screen import agree, lines, press, settled, text, until
+from textual.widgets import Input
+
+import loaders
+from loaders.directory import Directory
+from queries import decisions
+from tlsrpt.store import Store
+from tui.app import Workbench
+from tui.evidence import Evidence
+from tui.screens.form import Form
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+SAMPLES = Path(__file__).parent.parent / "sample_reports"
+AS_OF = date.fromisoformat((SAMPLES / "as-of.txt").read_text().strip())
+SIZES = [(80, 24), (120, 40)]
+# Keys from the first screen, whose rows stand worst first.
+TOURS = {
+    "verdicts": [],
+    "not-ready": ["enter"],
+    "not-ready-criterion": ["enter", "enter"],
+    "not-ready-plan": ["enter", "P"],
+    "failing": ["down", "down", "enter"],
+    "failing-plan": ["down", "down", "enter", "P"],
+    "too-little": ["down", "down", "down", "down", "enter"],
+    "ready": ["end", "enter"],
+    "ready-plan": ["end", "P"],
+    "form": ["end", "enter", "down", "f"],
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("samples") / "s.duckdb"
+    loaders.load(Directory([str(SAMPLES)]), Store.open(database, create=True), vouch=True)
+    return database
+
+
+@pytest.fixture
+def database(kept: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(kept, tmp_path / "s.duckdb"))
+
+
+def bench(database: Path) -> Workbench:
+    return Workbench(Evidence(database, [], AS_OF))
+
+
+async def begin(pilot: Pilot[None], *keys: str) -> None:
+    """Come to rest with the verdicts, and press keys."""
+    app = pilot.app
+    assert isinstance(app, Workbench)
+    await settled(pilot)
+    await until(pilot, lambda: "NOT READY" in text(app))
+    await press(pilot, *keys)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_screens_of_the_verdict_look_like_their_goldens(
+    kept: Path, size: tuple[int, int], *, update_goldens: bool
+) -> None:
+    for name, keys in TOURS.items():
+        app = bench(kept)
+        async with app.run_test(size=size) as pilot:
+            await begin(pilot, *keys)
+            agree(f"{name}-{size[0]}x{size[1]}", text(app), update=update_goldens)
+
+
+async def test_the_verdict_stands_on_the_first_screen_and_enter_tells_what_to_do(kept: Path) -> None:
+    app = bench(kept)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot)
+        rows = {line[1:17].strip(): line for line in lines(app)[4:10]}
+        assert "READY " in rows["example.com"]
+        assert "NOT READY" in rows["example.org"]
+        assert "FAILING" in rows["clinic.example"]
+        assert "NO EVIDENCE" in rows["bakery.example"]
+        await press(pilot, "enter")
+        shown = text(app)
+        assert "Renew the certificate of mx2.example.org" in shown
+        assert [line.split()[0] for line in lines(app)[2:5]] == ["FAIL", "PASS", "FAIL"]
+
+
+async def fill(pilot: Pilot[None], *words: str) -> None:
+    """Fill in a form, a field a word, and end it."""
+    app = pilot.app
+    assert isinstance(app, Workbench)
+    await until(pilot, lambda: isinstance(app.screen, Form))
+    for entry, value in zip(app.screen.query(Input), words, strict=True):
+        entry.value = value
+    app.screen.set_focus(list(app.screen.query(Input))[-1])
+    await pilot.press("enter")
+    await until(pilot, lambda: not isinstance(app.screen, Form))
+    await settled(pilot)
+
+
+async def test_a_repair_is_recorded_by_one_key_with_what_is_open_filled_in(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "enter", "f")
+        values = [entry.value for entry in app.screen.query(Input)]
+        assert values[:2] == ["certificate-expired", "mx2.example.org"]
+        await fill(pilot, *values[:2], "2026-03-19T12:00", "renewed", "night shift")
+    [fix] = decisions.fixes(Store.open(database))
+    assert (fix.cause, fix.mx_key, f"{fix.fixed_at:%d %H}", fix.note, fix.name) == (
+        "certificate-expired", "mx2.example.org", "19 12", "renewed", "night shift",
+    )  # fmt: skip
+
+
+async def test_a_warning_is_accepted_by_one_key_and_what_is_required_is_not(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "enter", "a")
+        assert not isinstance(app.screen, Form)  # C05 fails: nobody can wave it through
+        await press(pilot, "escape", "down", "enter")
+        names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
+        await press(pilot, *["down"] * names.index("C27"), "a")
+        await fill(pilot, "small senders", "me", "")
+        assert "Accepted until 2026-04-03 by me: small senders" in text(app)
+    [accepted] = decisions.acknowledgements(Store.open(database))
+    assert accepted.criterion == "C27"
+
+
+async def test_a_checklist_is_written_into_a_new_file_and_never_over_another(kept: Path, tmp_path: Path) -> None:
+    app = bench(kept)
+    path = tmp_path / "list.json"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "end", "enter", "e")
+        await fill(pilot, str(path))
+        [found] = json.loads(path.read_text())
+        assert found["verdict"] == "READY"
+        path.write_text("mine")
+        await press(pilot, "e")
+        await fill(pilot, str(path))
+    assert path.read_text() == "mine"
+
+
+async def test_nothing_is_recorded_while_files_are_browsed(tmp_path: Path) -> None:
+    app = Workbench(Evidence(tmp_path / "none.duckdb", [str(SAMPLES / "2026-03"), str(SAMPLES / "checks")], AS_OF))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: not app.progress and "NOT READY" in text(app))
+        await press(pilot, "enter", "f")
+        assert not isinstance(app.screen, Form)
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+async def test_escape_leaves_a_form_without_recording(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "enter", "f", "escape")
+        assert "> readiness" in lines(app)[0]
+    assert decisions.fixes(Store.open(database)) == []
+
+
+async def test_the_rows_behind_a_criterion_lead_to_the_report(kept: Path) -> None:
+    app = bench(kept)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await begin(pilot, "enter")
+        names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
+        await press(pilot, *["down"] * names.index("C24"), "enter", "enter")
+        assert "Report ID" in text(app)

@@ -1,0 +1,88 @@
+"""When a failure recurs: on several days, at several organizations, or in a burst."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+from tlsrpt.evidence import Evidence, Failure, Fingerprint, Place, fingerprint
+
+if TYPE_CHECKING:
+    from tlsrpt.parameters import Parameters
+
+
+class Series(NamedTuple):
+    """One cause at one place over some days."""
+
+    place: Place
+    rows: tuple[Failure, ...]
+    recurring: tuple[str, ...]  # why it recurs, () if it does not
+    statuses: Mapping[Fingerprint, str]  # of each organization: open, waiting, closed or historical
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """Return who reports it, by name."""
+        return tuple(sorted({row.organization for row in self.rows}))
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Return on which days, oldest first."""
+        return tuple(sorted({row.day for row in self.rows}))
+
+    @property
+    def sessions(self) -> int:
+        """Return how many sessions the details count; one session may stand in several of them."""
+        return sum(row.sessions for row in self.rows)
+
+    @property
+    def status(self) -> str:
+        """Return how it stands: open if it is so for anybody."""
+        found = set(self.statuses.values())
+        return next(one for one in ("open", "waiting", "closed", "historical") if one in found)
+
+
+def series(evidence: Evidence, rows: Iterable[Failure]) -> list[Series]:
+    """Return failures as series, most sessions first."""
+    places: dict[Place, list[Failure]] = defaultdict(list)
+    for row in rows:
+        places[Place(row.cause, row.mx_key)].append(row)
+    counted: dict[tuple[str, date], int] = defaultdict(int)
+    for one in evidence.sts:
+        counted[one.organization, one.day] += one.evaluated
+    found = [
+        Series(
+            place,
+            tuple(mine),
+            _recurs(mine, counted, evidence.parameters),
+            {key: evidence.status(key) for key in dict.fromkeys(map(fingerprint, mine))},
+        )
+        for place, mine in places.items()
+    ]
+    return sorted(found, key=lambda one: (-one.sessions, one.place))
+
+
+def _recurs(
+    rows: Iterable[Failure], counted: Mapping[tuple[str, date], int], parameters: Parameters
+) -> tuple[str, ...]:
+    """Return why failures of one place recur (the rule of docs/criteria.md), () if they do not."""
+    days: dict[str, set[date]] = defaultdict(set)
+    on_day: dict[tuple[str, date], int] = defaultdict(int)
+    for row in rows:
+        days[row.organization].add(row.day)
+        on_day[row.organization, row.day] += row.sessions
+    found = []
+    if len(days) >= parameters.recur_orgs and sum(on_day.values()) >= 2:
+        found.append(f"{len(days)} organizations")
+    found += [
+        f"{organization} on {len(seen)} days"
+        for organization, seen in sorted(days.items())
+        if len(seen) >= parameters.recur_days
+    ]
+    found += [
+        f"{organization} {sessions:,} times on {day}"
+        for (organization, day), sessions in sorted(on_day.items())
+        if sessions >= parameters.burst_min and sessions >= parameters.burst_rate * counted.get((organization, day), 0)
+    ]
+    return tuple(found)

@@ -1,0 +1,340 @@
+"""What `ready`, `fix`, `acknowledge` and `answer` do: ask for verdicts, and record what the operator says."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from loaders import decisions
+from queries import readiness
+from tlsrpt import planning
+from tlsrpt.criteria import ANSWERED, criterion
+from tlsrpt.evidence import Acknowledgement, Answer, Fix
+from tlsrpt.parameters import ACKNOWLEDGED_DAYS, Parameters
+from tlsrpt.store import Store, StoreError, utc_now
+from tlsrpt.verdict import EXIT_STATUS, basis
+from tui import config, judged, plain, planned
+from tui.checking import asked, say
+from tui.running import NO_STORE, asked_store, one_line, room
+from tui.text import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tlsrpt.verdict import Judgement
+    from tui.said import Said
+
+
+@one_line
+def ready(
+    database: Path,
+    names: Sequence[str],
+    *,
+    paths: Sequence[str],
+    profile: str | None,
+    days: int | None,
+    form: str,
+    as_of: datetime | None,
+) -> int:
+    """Write the verdict on domains, or the board of all, and return the exit status: the highest of several."""
+    domains = asked(names)
+    used, wanted = config.parameters(profile)
+    now = as_of or utc_now().replace(microsecond=0)
+    store = asked_store(database, paths)
+    if store is None:
+        click.echo(NO_STORE, err=True)
+        store = Store.memory()
+    with store.reading():
+        if domains:
+            found = [readiness.judge(store, one, now, wanted, days=days or 0) for one in domains]
+        else:
+            found = readiness.board(store, now, wanted, more=config.read().domains)
+    if domains:
+        _write([judged.full(one, used, days) for one in found], form)
+    else:
+        _write_board(found, form)
+    if paths and form == "table":
+        click.echo("files that you name count as vouched for", err=True)
+    return max((EXIT_STATUS[one.verdict] for one in found), default=0)
+
+
+def _write_board(found: Sequence[Judgement], form: str) -> None:
+    if not found:
+        click.echo("nothing found", err=True)
+    rows = [judged.board_row(one) for one in found]
+    table = plain.Table(rows, judged.BOARD, judged.BOARD_COLUMNS)
+    click.echo(plain.written(table, form, room()), nl=False)
+
+
+def _write(told: Sequence[judged.Full], form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps([judged.document(one) for one in told], indent=2))
+    elif form == "csv":
+        rows = [row for one in told for row in judged.checklist(one)]
+        click.echo(plain.written(plain.Table(rows, judged.CHECKLIST, judged.CHECKLIST), "csv", None), nl=False)
+    elif form == "markdown":
+        click.echo("\n".join(judged.markdown(one) for one in told), nl=False)
+    else:
+        say([judged.page(one) for one in told])
+        for one in told:
+            click.echo(f"next: tlsrpt plan {safe(one.judgement.evidence.policy_domain)}", err=True)
+
+
+# What the operator says
+
+
+def _who(name: str | None) -> str:
+    if name:
+        return name
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in containers
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+@one_line
+def fix(  # noqa: PLR0913 - the options of the command
+    database: Path,
+    domain: str,
+    *,
+    cause: str,
+    mx: str,
+    at: datetime | None,
+    note: str,
+    who: str | None,
+    as_of: datetime | None,
+    withdraw: int | None = None,
+) -> int:
+    """Record a repair, or take one back, and return the exit status."""
+    [policy_domain] = asked([domain])
+    now = as_of or utc_now().replace(microsecond=0)
+    if withdraw is not None:
+        return _withdrawn(database, "fix", withdraw, policy_domain, now)
+    fixed_at = at or now
+    if fixed_at > now:
+        raise click.UsageError(f"--at {fixed_at}: a repair is recorded when it was made, not before")
+    wanted = Fix(0, policy_domain, cause, _mx_key(mx), fixed_at, note, _who(who), now)
+    [number] = decisions.fix(Store.open(database, create=True), [wanted])
+    click.echo(
+        f"recorded as fix {number}. It closes the failures once a look after {plain.exact(fixed_at)} agrees and no"
+        f" report about a later day has them: tlsrpt check {safe(policy_domain)}",
+        err=True,
+    )
+    return 0
+
+
+def _mx_key(mx: str) -> str:
+    """Return an MX as failures have it."""
+    mx = mx.strip().lower().removesuffix(".")
+    if mx in {"", "*"} or mx.startswith("ip:"):
+        return mx
+    return f"ip:{mx}" if config.is_address(mx) else mx
+
+
+def _withdrawn(database: Path, what: str, number: int, policy_domain: str, now: datetime) -> int:
+    if not decisions.withdraw(Store.open(database), what, number, policy_domain, now):
+        raise click.ClickException(f"{policy_domain} has no {what} {number} that was not withdrawn")
+    click.echo(f"{what} {number} is withdrawn", err=True)
+    return 0
+
+
+@one_line
+def acknowledge(  # noqa: PLR0913 - the options of the command
+    database: Path,
+    domain: str,
+    name: str | None,
+    *,
+    reason: str,
+    who: str | None,
+    expires: date | None,
+    profile: str | None,
+    as_of: datetime | None,
+    withdraw: int | None = None,
+) -> int:
+    """Record that a warning is accepted, or take that back, and return the exit status."""
+    [policy_domain] = asked([domain])
+    now = as_of or utc_now().replace(microsecond=0)
+    if withdraw is not None:
+        return _withdrawn(database, "acknowledgement", withdraw, policy_domain, now)
+    if not name or not reason.strip():
+        raise click.UsageError("a criterion and --reason are needed: tlsrpt acknowledge DOMAIN C31 --reason TEXT")
+    store = Store.open(database)
+    _, wanted = config.parameters(profile)
+    accepted = accept(store, policy_domain, name, reason=reason, who=_who(who), expires=expires, now=now, wanted=wanted)
+    click.echo(
+        f"accepted until {plain.exact(accepted.expires_at)} as acknowledgement {accepted.acknowledgement},"
+        " or until the warning is about something else",
+        err=True,
+    )
+    return 0
+
+
+def accept(  # noqa: PLR0913 - what an acknowledgement has
+    store: Store,
+    policy_domain: str,
+    name: str,
+    *,
+    reason: str,
+    who: str,
+    expires: date | None,
+    now: datetime,
+    wanted: Parameters,
+) -> Acknowledgement:
+    """Record that the warning of a criterion, as it stands now, is accepted; return it.
+
+    Raises UsageError for what is no warning, or a time that is past or too far.
+    """
+    known = criterion(name)
+    if known is None:
+        raise click.UsageError(f"{name}: no such criterion: tlsrpt explain lists them")
+    state = readiness.judge(store, policy_domain, now, wanted).state(known.name)
+    if not state.is_warning:
+        what = "required, and not to be waived" if state.is_blocking else f"{state.state}, nothing to accept"
+        raise click.UsageError(f"{known.name} of {policy_domain} is {what}: {state.reason}")
+    latest = now + timedelta(days=ACKNOWLEDGED_DAYS)
+    until = latest if expires is None else datetime.combine(expires, latest.time())
+    if not now < until <= latest:
+        raise click.UsageError(f"--expires {until.date()}: not within {ACKNOWLEDGED_DAYS} days from now")
+    own = basis(state.criterion, state.found)
+    made = Acknowledgement(0, policy_domain, known.name, own, reason.strip(), who, now, until)
+    [number] = decisions.acknowledge(store, [made])
+    return made._replace(acknowledgement=number)
+
+
+@one_line
+def answer(  # noqa: PLR0913 - the options of the command
+    database: Path,
+    domain: str,
+    name: str,
+    *,
+    yes: bool,
+    note: str,
+    who: str | None,
+    on: date | None,
+    as_of: datetime | None,
+) -> int:
+    """Record the answer to a question that no report can tell, and return the exit status."""
+    [policy_domain] = asked([domain])
+    known = criterion(name)
+    if known is None or known.name not in ANSWERED:
+        raise click.UsageError(f"{name}: not one of {', '.join(ANSWERED)}")
+    now = as_of or utc_now().replace(microsecond=0)
+    given = Answer(policy_domain, known.name, yes, note, _who(who), on, now)
+    decisions.answer(Store.open(database, create=True), given)
+    click.echo(f"{known.name} {known.title}: {'yes' if yes else 'no'}", err=True)
+    return 0
+
+
+# For the screens
+
+
+class Weighed(NamedTuple):
+    """The verdict on a domain, as the board has it."""
+
+    verdict: str
+    waits_for: str
+    days_in_testing: int | None
+
+
+def weigh(store: Store, now: datetime) -> dict[str, Weighed]:
+    """Return the verdict on every domain, worst first. Raises StoreError, also for a configuration at fault."""
+    _, wanted = _configured()
+    found = readiness.board(store, now, wanted)
+    return {
+        one.evidence.policy_domain: Weighed(one.verdict, one.waits_for, one.days_in_testing) for one in found
+    }  # fmt: skip
+
+
+def whole(store: Store, policy_domain: str, now: datetime) -> judged.Full:
+    """Return the verdict on a domain with everything beside it. Raises StoreError, as above."""
+    used, wanted = _configured()
+    return judged.full(readiness.judge(store, policy_domain, now, wanted), used)
+
+
+def plan_page(store: Store, policy_domain: str, now: datetime) -> list[Said]:
+    """Return the next step of a domain, to read. Raises StoreError, as above."""
+    _, wanted = _configured()
+    return planned.page(planning.plan(readiness.judge(store, policy_domain, now, wanted)))
+
+
+def _configured() -> tuple[str, Parameters]:
+    try:
+        return config.parameters()
+    except click.ClickException as error:
+        raise StoreError(error.message) from error
+
+
+def decided(opened: Callable[[], Store], what: str, words: Sequence[str], now: datetime) -> tuple[str, str]:
+    """Record what a form was filled in with; return what was done, and why it could not be, one of them empty."""
+    try:
+        if what == "fix":
+            return _fixed(opened(), words, now), ""
+        return _accepted(opened(), words, now), ""
+    except (StoreError, click.ClickException) as error:
+        return "", error.message if isinstance(error, click.ClickException) else str(error)
+
+
+def _fixed(store: Store, words: Sequence[str], now: datetime) -> str:
+    policy_domain, cause, mx, when, note, name = words
+    if not cause:
+        raise click.UsageError("a cause is needed, as in the list of failures")
+    at = _moment(when) or now
+    if at > now:
+        raise click.UsageError(f"{when}: a repair is recorded when it was made, not before")
+    wanted = Fix(0, policy_domain, cause, _mx_key(mx), at, note, _who(name), now)
+    [number] = decisions.fix(store, [wanted])
+    return f"fix {number} is recorded; p looks whether it holds"
+
+
+def _accepted(store: Store, words: Sequence[str], now: datetime) -> str:
+    policy_domain, name, reason, who, expires = words
+    if not reason:
+        raise click.UsageError("a reason is needed")
+    _, wanted = _configured()
+    until = _moment(expires)
+    made = accept(
+        store, policy_domain, name, reason=reason, who=_who(who), expires=until.date() if until else None,
+        now=now, wanted=wanted,
+    )  # fmt: skip
+    return f"{made.criterion} is accepted until {made.expires_at.date()}"
+
+
+def _moment(words: str) -> datetime | None:
+    """Return the UTC time that words give, None for none. Raises UsageError."""
+    if not words:
+        return None
+    try:
+        found = datetime.fromisoformat(words)
+    except ValueError as error:
+        raise click.UsageError(f"{words}: not a day or a time such as 2026-03-20T06:00") from error
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+
+
+def export(name: str, told: judged.Full) -> str:
+    """Write a checklist into a new file, in the form that its ending names; return why not, "" if it was."""
+    path = Path(name).expanduser()
+    forms = {".md": judged.markdown, ".json": _as_json, ".csv": _as_csv}
+    if path.suffix not in forms:
+        return f"{name}: ends in none of {', '.join(forms)}"
+    try:
+        with path.open("x", encoding="utf-8", newline="") as file:
+            file.write(forms[path.suffix](told))
+    except FileExistsError:
+        return f"{name} is there already; choose another name"
+    except OSError as error:
+        return f"{name}: {error.strerror}"
+    return ""
+
+
+def _as_json(told: judged.Full) -> str:
+    return json.dumps([judged.document(told)], indent=2) + "\n"
+
+
+def _as_csv(told: judged.Full) -> str:
+    return plain.written(plain.Table(list(judged.checklist(told)), judged.CHECKLIST, judged.CHECKLIST), "csv", None)

@@ -1,0 +1,136 @@
+"""What `plan` does: say the next step, test a draft, write the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loaders import SourceError
+from queries import readiness
+from tlsrpt import mta_sts
+from tlsrpt.planning import Plan, Way, plan
+from tlsrpt.store import Store, utc_now
+from tlsrpt.what_if import draft, what_if
+from tui import config, planned
+from tui.checking import asked, say
+from tui.running import NO_STORE, asked_store, one_line
+from tui.setting_up import POLICY, ZONE, lay_out
+from tui.text import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from tlsrpt.evidence import Evidence
+
+NOT_DUE = 1  # exit status of what was asked for and is not due
+LARGEST = 65_536  # bytes of a policy (RFC 8461 section 3.2)
+
+
+@one_line
+def next_step(
+    database: Path,
+    name: str,
+    *,
+    paths: Sequence[str],
+    wanted: Mapping[str, Any],
+    folder: Path | None,
+    form: str,
+    as_of: datetime | None,
+) -> int:
+    """Write the next step of a domain, or what would come of a draft; return the exit status.
+
+    `wanted` has profile, max_age, rollback, remove, what_if, mode, add_mx and drop_mx.
+    """
+    [policy_domain] = asked([name])
+    _, parameters = config.parameters(wanted["profile"])
+    store = asked_store(database, paths)
+    if store is None:
+        click.echo(NO_STORE, err=True)
+        store = Store.memory()
+    now = as_of or utc_now().replace(microsecond=0)
+    judgement = readiness.judge(store, policy_domain, now, parameters)
+    if any(wanted[option] for option in ("what_if", "mode", "add_mx", "drop_mx")):
+        return _draft(judgement.evidence, _body(judgement.evidence, wanted), form)
+    try:
+        found = plan(judgement, wanted["max_age"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    chosen = _chosen(found, wanted)
+    _write(found, chosen, wanted, form)
+    if folder is not None:
+        return _lay_out(found, chosen, folder)
+    refused = wanted["max_age"] is not None and not found.due
+    return NOT_DUE if refused else 0
+
+
+def _chosen(found: Plan, wanted: Mapping[str, Any]) -> Way | None:
+    """Return the way that was asked for: back, off, or the one that is due."""
+    if wanted["rollback"]:
+        return found.rollback
+    return found.removal if wanted["remove"] else found.way
+
+
+def _write(found: Plan, chosen: Way | None, wanted: Mapping[str, Any], form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(planned.document(found), indent=2))
+        return
+    if wanted["rollback"] or wanted["remove"]:
+        said = list(planned.way(chosen)) if chosen is not None else planned.page(found)
+    else:
+        said = planned.page(found)
+    if form == "markdown":
+        click.echo(planned.markdown(said), nl=False)
+    else:
+        say([said])
+
+
+def _lay_out(found: Plan, chosen: Way | None, folder: Path) -> int:
+    """Write policy and record, and beside them those of the way back."""
+    if chosen is None:
+        raise SourceError(f"nothing is written: {found.headline}")
+    contents = {folder / POLICY: chosen.policy, folder / ZONE: chosen.record}
+    back = found.rollback
+    if back is not None and back.policy != chosen.policy:
+        contents |= {folder / "rollback" / POLICY: back.policy, folder / "rollback" / ZONE: back.record}
+    for path in lay_out(contents):
+        click.echo(f"wrote {safe(str(path))}", err=True)
+    return 0
+
+
+def _body(evidence: Evidence, wanted: Mapping[str, Any]) -> str:
+    """Return the draft: a file as it is, or the policy served now with some edits."""
+    edits = {"mode": wanted["mode"], "max_age": wanted["max_age"], "add": wanted["add_mx"], "drop": wanted["drop_mx"]}
+    if wanted["what_if"] is None:
+        try:
+            return mta_sts.policy_text(draft(evidence, **edits))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    if any(edits.values()):
+        raise click.UsageError("--what-if takes a whole policy: edit the file, or leave it out")
+    path = wanted["what_if"]
+    try:
+        with click.open_file(path, "rb") as file:
+            body: bytes = file.read(LARGEST + 1)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    if len(body) > LARGEST:
+        raise SourceError(f"{path}: larger than 64 KiB: senders stop reading there")
+    return body.decode("utf-8", "backslashreplace")
+
+
+def _draft(evidence: Evidence, body: str, form: str) -> int:
+    found = what_if(evidence, body)
+    said = planned.draft(evidence.policy_domain, found)
+    if form == "json":
+        points = [one._asdict() for one in found.points]
+        head = {"policy_domain": evidence.policy_domain, "outcome": found.outcome, "differs": list(found.differs)}
+        click.echo(json.dumps(head | {"points": points}, indent=2))
+    elif form == "markdown":
+        click.echo(planned.markdown(said), nl=False)
+    else:
+        say([said])
+    return planned.OUTCOMES[found.outcome]

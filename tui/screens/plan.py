@@ -1,0 +1,62 @@
+"""The next step of a domain: policy, record, order, what to watch, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from queries import Scope
+from tui import keys
+from tui.said import Said
+from tui.screens.base import Asking
+from tui.text import idn
+from tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from tlsrpt.store import Store
+
+
+class PlanScreen(Asking):
+    """The plan as a page."""
+
+    NAME = "plan"
+    TOP = "domains"
+    AUTO_FOCUS = "Page"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("plan")
+
+    def __init__(self, policy_domain: str, *, top: str) -> None:
+        super().__init__(Scope(policy_domain=policy_domain), top=top)
+        self.policy_domain = policy_domain
+
+    def crumb(self) -> str:
+        """Return the domain."""
+        return f"{idn(self.policy_domain)} > plan"
+
+    def standing(self) -> str:
+        """Return nothing: the window does not matter here."""
+        return ""
+
+    def body(self) -> ComposeResult:
+        """Yield the page."""
+        yield Page()
+
+    def question(self, store: Store, scope: Scope) -> list[Said]:
+        """Return the plan, to read."""
+        del scope
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        return judging.plan_page(store, self.policy_domain, self.bench.evidence.now())
+
+    def show(self, answer: list[Said] | None) -> None:
+        """Draw it."""
+        self.query_one(Page).say(answer or [Said("There is no store yet.", style="heading")])
+
+    def explain(self, reason: str) -> None:
+        """Show why there is nothing to ask."""
+        self.query_one(Page).say([Said("The store cannot be read.", style="heading"), Said(reason)])
+
+    def action_copy(self) -> None:
+        """Copy the page."""
+        self.bench.copy(self.query_one(Page).text())

@@ -1,0 +1,196 @@
+"""May this domain enforce: the verdict, three conditions, and every criterion, what stands in the way first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.widgets import Static
+
+from queries import Scope
+from tui import keys
+from tui.draw import content, stacked
+from tui.screens.criterion import CriterionScreen
+from tui.screens.deciding import Deciding
+from tui.screens.form import Field, Form
+from tui.screens.plan import PlanScreen
+from tui.text import idn
+from tui.widgets.table import Column
+from tui.words import STATE_STYLES, VERDICT_STYLES, moment, place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.binding import BindingType
+    from textual.content import Content
+
+    from tlsrpt.store import Store
+    from tlsrpt.verdict import State
+    from tui.judged import Full
+
+_COLOURS = {"bad": "bold $text-error", "warn": "$text-warning", "good": "$text-success", "dim": "$text-muted"}
+
+
+class ReadinessScreen(Deciding):
+    """The checklist of one domain."""
+
+    NAME = "readiness"
+    TOP = "domains"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "deciding", "readiness")
+    COLUMNS: ClassVar[Sequence[Column]] = (
+        Column("State", lambda row: row.state, style=lambda row: STATE_STYLES[row.state]),
+        Column("Id", lambda row: row.name),
+        Column("Check", lambda row: row.criterion.title, least=18),
+        Column("Evidence", lambda row: row.reason, least=16, prose=True),
+    )
+
+    def __init__(self, policy_domain: str, *, top: str = "") -> None:
+        super().__init__(Scope(policy_domain=policy_domain), top=top)
+        self.policy_domain = policy_domain
+        self.told: Full | None = None
+
+    @staticmethod
+    def key(row: State) -> str:
+        """Return the name of the criterion."""
+        return row.name
+
+    def crumb(self) -> str:
+        """Return the domain."""
+        return f"{idn(self.policy_domain)} > readiness"
+
+    def standing(self) -> str:
+        """Return the moment of the verdict; the window does not matter here."""
+        return moment(self.told.judgement.evidence.now) if self.told else ""
+
+    def question(self, store: Store, scope: Scope) -> Full:
+        """Return the verdict and everything beside it."""
+        del scope
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        return judging.whole(store, self.policy_domain, self.bench.evidence.now())
+
+    def show(self, answer: Full | None) -> None:
+        """Draw the checklist."""
+        if answer is None:
+            self.explain("There is no store yet: tlsrpt load ~/reports makes one.")
+            return
+        self.told = answer
+        self.list_rows(answer.judgement.in_the_way, headline(answer), content())
+
+    def detail(self, row: State) -> Content:
+        """Return why and what to do, whole."""
+        accepted = row.acknowledged
+        lines = [content(row.reason)]
+        if row.remedy and row.state != "PASS":
+            lines.append(content(("Do: ", "bold"), row.remedy))
+        if accepted is not None:
+            lines.append(content(f"Accepted until {accepted.expires_at.date()} by {accepted.name}: {accepted.reason}"))
+        return stacked(*lines)
+
+    def note(self) -> str:
+        """Return what the order is."""
+        return "what stands in the way first"
+
+    def open(self, row: Any) -> None:  # noqa: ANN401 - a State
+        """Go to the rows that a criterion rests on."""
+        self.bench.push_screen(CriterionScreen(self.policy_domain, row.name, top=self.top))
+
+    def action_failures(self) -> None:
+        """Go to the failures of the domain."""
+        self.bench.look_into(self.within)
+
+    def action_plan(self) -> None:
+        """Go to the next step."""
+        self.bench.push_screen(PlanScreen(self.policy_domain, top=self.top))
+
+    def action_acknowledge(self) -> None:
+        """Accept the highlighted warning, after asking why."""
+        row: State | None = self.table.row()
+        if row is None or not self.can_decide():
+            return
+        if not row.is_warning:
+            what = "required: mend it" if row.is_blocking else f"{row.state}: there is nothing to accept"
+            self.bench.notify(f"{row.name} is {what}")
+            return
+
+        def given(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self.decide("acknowledge", (self.policy_domain, row.name, *words))
+
+        fields = (
+            Field("Reason"),
+            Field("Name", hint="this user"),
+            Field("Expires", hint="YYYY-MM-DD, at most 14 days"),
+        )
+        title = f"Accept {row.name} {row.criterion.title} of {idn(self.policy_domain)}"
+        self.bench.push_screen(Form(title, *fields, words=row.reason), given)
+
+    def action_fix(self) -> None:
+        """Record a repair of a series that is open, after asking which."""
+        damages = (*self.told.blast.damages, *self.told.other) if self.told else ()
+        first = next((one for one in damages if one.status == "open"), None)
+        self.ask_for_fix(self.policy_domain, first.cause if first else "", first.mx_key if first else "")
+
+    def action_export(self) -> None:
+        """Write the checklist into a file, after asking which."""
+        if self.told is None:
+            return
+        name = f"ready-{self.policy_domain}-{self.told.judgement.evidence.now.date()}.md"
+
+        def given(words: tuple[str, ...] | None) -> None:
+            if words is not None and self.told is not None:
+                self.export(words[0], self.told)
+
+        title = f"Write the checklist of {idn(self.policy_domain)}"
+        words = ".md a document to sign, .json and .csv for programs"
+        self.bench.push_screen(Form(title, Field("File", name), words=words), given)
+
+    def export(self, name: str, told: Full) -> None:
+        """Write the checklist into a new file and say so."""
+        from tui import judging  # noqa: PLC0415 - as above
+
+        problem = judging.export(name, told)
+        if problem:
+            self.bench.fail(problem)
+        else:
+            self.bench.notify(f"wrote {name}")
+
+    def action_copy(self) -> None:
+        """Copy the highlighted criterion with its reason and remedy."""
+        row: State | None = self.table.row()
+        if row is not None:
+            self.bench.copy(f"{row.state} {row.name} {row.criterion.title}: {row.reason}\n{row.remedy}".strip())
+
+    def explain(self, reason: str) -> None:
+        """Show in place of the list why there is none."""
+        super().explain(reason)
+        self.query_one(".answer", Static).update(content())
+
+
+def headline(told: Full) -> Content:
+    """Return the verdict, the three conditions and what the reports are worth."""
+    from tui.judged import tally  # noqa: PLC0415 - pydantic waits for the first frame
+
+    judgement = told.judgement
+    colour = _COLOURS[VERDICT_STYLES[judgement.verdict]]
+    lines = [content((judgement.verdict, colour), f"   {tally(judgement)}", f"   {_since(told)}")]
+    lines += [content(("ALERT ", _COLOURS["bad"]), alert) for alert in judgement.alerts[:1]]
+    for one in judgement.conditions:
+        lines.append(content((f"{one.state:<8}", _COLOURS[STATE_STYLES[one.state]]), one.condition))
+    return stacked(*lines, content(_hit(told)))
+
+
+def _since(told: Full) -> str:
+    days = told.judgement.days_in_testing
+    return "" if days is None else f"{days:,} days in testing"
+
+
+def _hit(told: Full) -> str:
+    """Return what enforce would have held back, in a line."""
+    found = told.blast
+    if not found.damages:
+        return f"Enforce would have held back nothing in {found.evaluated:,} sessions since {found.since}"
+    first = found.damages[0]
+    return (
+        f"Enforce would have held back {found.sessions:,} of {found.evaluated:,} sessions since {found.since}:"
+        f" {first.fault.fault}, {first.cause} at {place(first.mx_key)}"
+    )
