@@ -11,6 +11,7 @@ from queries import Scope, decisions, published, rows
 from tlsrpt import verdict
 from tlsrpt.evidence import (
     Claim,
+    Covered,
     Evidence,
     Failure,
     Holder,
@@ -80,6 +81,7 @@ def evidence(
             sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
             # What DANE senders tell stands under the name of the MX (RFC 8460 section 1.1).
             failures=_of(store, "readiness_failures", Failure, period, names),
+            covered=_of(store, "readiness_spans", Covered, period, names[:1]),
             policies=_of(store, "readiness_policies", PolicySpan, period, names[:1]),
             holders=_of(store, "readiness_holders", Holder, period, names[:1]),
             reports=next(iter(_of(store, "readiness_reports", ReportCounts, period, names[:1])), None),
@@ -107,6 +109,7 @@ def board(
         period = _period(now, parameters, 0)
         sessions = _grouped(_all(store, "readiness_sessions", Sessions, period))
         failures = _grouped(_all(store, "readiness_failures", Failure, period))
+        covered = _grouped(_all(store, "readiness_spans", Covered, period))
         policies = _grouped(_all(store, "readiness_policies", PolicySpan, period))
         counts = _grouped(_all(store, "readiness_reports", ReportCounts, period))
         fixes = _grouped(decisions.fixes(store, at=now))
@@ -127,6 +130,7 @@ def board(
                         past=published.seen(store, name, at=now) if looks else (),
                         sessions=sessions[name],
                         failures=[row for host in hosts for row in failures[host]],
+                        covered=covered[name],
                         policies=policies[name],
                         reports=next(iter(counts[name]), None),
                         fixes=fixes[name],
@@ -150,7 +154,7 @@ def _mx_hosts(looks: Sequence[Check], policy_domain: str) -> list[str]:
     return [host for host in dict.fromkeys(one.host for facts in found for one in facts.hosts) if host != policy_domain]
 
 
-Row = TypeVar("Row", Sessions, Failure, PolicySpan, Holder, ReportCounts, PoorReport)
+Row = TypeVar("Row", Sessions, Failure, Covered, PolicySpan, Holder, ReportCounts, PoorReport)
 
 
 def _of(store: Store, name: str, row: type[Row], period: _Period, names: Iterable[str]) -> list[Row]:

@@ -480,7 +480,6 @@ def test_a_policy_for_a_strange_mx_is_an_alert_whatever_the_verdict() -> None:
     assert judged(history()).alerts == ()
 
 
-@pytest.mark.xfail(strict=True, reason="domain.md A.6 (5): Evidence counts a report on its last day alone")
 def test_a_report_about_a_week_covers_each_of_its_days() -> None:
     weeks = [
         document(

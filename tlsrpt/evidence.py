@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
@@ -71,6 +71,23 @@ class PolicySpan(NamedTuple):
     canonical: str
     first_day: date
     last_day: date
+
+
+class Covered(NamedTuple):
+    """The days that a report of several days is about; its counts stay with `day`."""
+
+    policy_domain: str
+    organization: str
+    day: date
+    canonical: str
+    evaluated: int
+    first_day: date
+    last_day: date
+
+    @property
+    def days(self) -> list[date]:
+        """Return the days, oldest first."""
+        return [self.first_day + timedelta(days=ago) for ago in range((self.last_day - self.first_day).days + 1)]
 
 
 class Holder(NamedTuple):
@@ -188,6 +205,7 @@ class Evidence:
     past: Sequence[Seen] = ()
     sessions: Sequence[Sessions] = ()
     failures: Sequence[Failure] = ()
+    covered: Sequence[Covered] = ()
     policies: Sequence[PolicySpan] = ()
     holders: Sequence[Holder] = ()
     reports: ReportCounts | None = None
@@ -257,8 +275,13 @@ class Evidence:
 
     @cached_property
     def published(self) -> drift.Published:
-        """Return which policies were served when."""
-        return drift.published(self.past, self.ttl)
+        """Return which policies were served when; without any look, the one that senders saw last."""
+        found = drift.published(self.past, self.ttl)
+        if found.spans or not self.policies:
+            return found
+        newest = max(self.policies, key=lambda one: (one.last_day, one.first_day, one.canonical))
+        since, until = (datetime.combine(day, time()) for day in (newest.first_day, newest.last_day))
+        return found._replace(spans=(drift.Span(newest.canonical, since, until, None),))
 
     @cached_property
     def history_since(self) -> datetime | None:
@@ -290,11 +313,10 @@ class Evidence:
 
     @cached_property
     def takes_no_mail(self) -> bool:
-        """Return whether the domain says, or shows, that it receives no mail."""
-        newest = self.looks[0] if self.looks else None
-        return newest is not None and any(
-            finding.name in {"mx-null", "mx-none"} for finding in self.findings(newest)
-        )  # fmt: skip
+        """Return whether the newest look shows that the domain receives no mail, and no report of late denies it."""
+        if not self.looks or (not self.fresh and any(row.day >= self.recent_since for row in self.sessions)):
+            return False
+        return any(finding.name in {"mx-null", "mx-none"} for finding in self.findings(self.looks[0]))
 
     @cached_property
     def mode(self) -> str | None:
@@ -344,17 +366,24 @@ class Evidence:
 
     @cached_property
     def active_days(self) -> dict[date, int]:
-        """Return the settled days with evaluated sessions, and how many each had."""
+        """Return the settled days with evaluated sessions, and how many each had.
+
+        A day that only a report of several days covers is one too; its sessions are counted on another day.
+        """
         found: dict[date, int] = defaultdict(int)
         for row in self.evaluated:
-            if row.day <= self.settled:
-                found[row.day] += row.evaluated
-        return dict(sorted(found.items()))
+            found[row.day] += row.evaluated
+        for one in self.covered:
+            if one.evaluated and drift.counts(self._kind(one.canonical, one.day), one.canonical, self.published):
+                for day in one.days:
+                    found[day] += 0
+        return {day: number for day, number in sorted(found.items()) if day <= self.settled}
 
     @cached_property
     def reported_days(self) -> set[date]:
         """Return the days with any report, whatever it counts."""
-        return {row.day for row in self.sessions if row.policy_domain == self.policy_domain}
+        found = {row.day for row in self.sessions if row.policy_domain == self.policy_domain}
+        return found.union(*(one.days for one in self.covered))
 
     @cached_property
     def window(self) -> list[Sessions]:

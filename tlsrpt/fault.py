@@ -35,6 +35,7 @@ FAULTS = {
 _NEAR = timedelta(days=7)  # between failures and a look that found the same, for it to be about them
 _CACHED = timedelta(days=2)  # that a resolver may hold an MX record
 _TRIES = 20  # looks that are gone through for one that can tell
+_FEW = 3  # facts of one sort that are told
 
 _DANE = frozenset({"tlsa-invalid", "dnssec-invalid", "dane-required"})
 
@@ -59,6 +60,14 @@ _OPEN = {
     "tls-negotiation": "either side may be too old, or too strict",
     "dane-required": "these senders and you have to agree on DANE",
 }
+
+# What several small senders may have wrong alike, if all looked right and a large one had nothing to say.
+_SHARED = {
+    "certificate-not-trusted": "the lists of authorities of these senders may be old",
+    "certificate-host-mismatch": "older Postfix set-ups compare the certificate with the policy, not with the MX",
+}
+# What something between a look and the server can bring about.
+_ON_THE_WAY = frozenset({"starttls-not-supported", "certificate-not-trusted"})
 
 # Findings of a look that are what senders call so; of any other cause each fault of its sort may be it.
 _SAME: Mapping[str, frozenset[str]] = {
@@ -132,6 +141,29 @@ class Around(NamedTuple):
     after: Sequence[Moment]  # the nearest first
 
 
+class Named(NamedTuple):
+    """MX records, by looks from one place."""
+
+    first_seen: datetime
+    last_seen: datetime
+    mx: MxFacts
+    since: datetime  # when they may have become so: the look before that found others
+    until: datetime
+
+
+def _named(rows: Iterable[Seen]) -> Iterator[Named]:
+    """Yield the MX records of rows, oldest first."""
+    known = [
+        (row.first_seen, row.last_seen, facts)
+        for row in sorted(rows, key=lambda row: (row.first_seen, row.last_seen))
+        if isinstance(facts := row.observation.facts, MxFacts) and facts.status not in {"failed", "bogus"}
+    ]
+    for at, (first, last, mx) in enumerate(known):
+        since = known[at - 1][1] if at else first
+        until = known[at + 1][0] if at + 1 < len(known) else last
+        yield Named(first, last, mx, min(since, first), max(until, last))
+
+
 class Looks:
     """All looks at a domain with the settings of senders, put together again from what was seen from when to when.
 
@@ -153,6 +185,18 @@ class Looks:
                 self._given[look.vantage, look.settings, look.checked_at] = look
                 moments[look.vantage, look.settings].add(look.checked_at)
         self._moments = {key: sorted(found) for key, found in moments.items()}
+        self.mx = [list(_named(rows)) for rows in self._of_mx(evidence)]
+
+    def _of_mx(self, evidence: Evidence) -> Iterator[list[Seen]]:
+        """Yield what was seen of MX records from each place; the newest looks may stand nowhere else."""
+        for vantage, settings in self._moments:
+            newest = [
+                Seen(seen, look.checked_at, look.checked_at, vantage, settings)
+                for look in evidence.looks
+                if (look.vantage, look.settings) == (vantage, settings)
+                for seen, _ in look.all(MxFacts)
+            ]
+            yield [*self._rows[vantage, settings], *newest]
 
     def around(self, begin: datetime, end: datetime) -> Iterator[Around]:
         """Yield the looks before, within and after a time, from each place."""
@@ -205,28 +249,57 @@ class _Seen(NamedTuple):
 
 def _seen(looks: Looks, place: Place, days: Sequence[date]) -> _Seen:
     """Return what looks say about a place around the days of failures."""
-    begin, end = _span(days)
-    same = differs = stood = well = ""
-    for around in looks.around(begin, end):
-        before, after = (_telling(looks, keys, place) for keys in (around.before, around.after))
-        within = [looks.at(key) for key in around.within]
-        for look in (*within, *_near(looks, around, (before, after), (begin, end))):
-            wrong = _wrong(look, place, {"fail"})
-            if mine := _same(look, place, end):
-                how = "found it as well" if place.cause in _SAME else "found what may be it"
-                same = same or f"{look.told} {how}: {words(mine[0])}"
-            elif wrong:
-                differs = differs or f"{look.told} found something else there: {words(wrong[0])}"
-        if before and after and _stood(before, after, place):
-            stood = (
-                stood
-                or f"{before.told} and that of {moment(after.check.checked_at)} after it found nothing wrong there"
-            )
-        elif good := [look for look in (after, before, *within) if look and _passes(look, place)]:
-            well = well or f"{good[0].told} found nothing wrong there, but none shows that it was so all the time"
+    found = [_seen_around(looks, place, run) for run in _runs(days)]
+    same = next((one.same for one in found if one.same), "")
+    differs = next((one.differs for one in found if one.differs), "")
     if same or differs:
         return _Seen(same, differs)
-    return _Seen(stood=stood, well="" if stood else well)
+    if all(one.stood for one in found):
+        return _Seen(stood=found[0].stood)
+    return _Seen(well=next((words for one in found if (words := one.well or one.stood)), ""))
+
+
+def _seen_around(looks: Looks, place: Place, days: Sequence[date]) -> _Seen:
+    """Return what looks from all places say about a place around days in a row."""
+    found = [_seen_from(looks, around, place, _span(days)) for around in looks.around(*_span(days))]
+    same, differs, stood, well = (next((one[at] for one in found if one[at]), "") for at in range(4))
+    if same and stood and place.cause in _ON_THE_WAY:
+        return _Seen(differs=f"{same}; but {stood}: something on the way may be at fault")
+    return _Seen(same, differs, stood, well)
+
+
+def _seen_from(looks: Looks, around: Around, place: Place, span: tuple[datetime, datetime]) -> _Seen:
+    """Return what looks from one place say."""
+    before, after = (_telling(looks, keys, place) for keys in (around.before, around.after))
+    within = [looks.at(key) for key in around.within]
+    same = differs = ""
+    for look in (*within, *_near(looks, around, (before, after), span)):
+        wrong = _wrong(look, place, {"fail"})
+        if mine := _same(look, place, span[1]):
+            how = "found it as well" if place.cause in _SAME else "found what may be it"
+            same = same or f"{look.told} {how}: {words(mine[0])}"
+        elif wrong:
+            differs = differs or f"{look.told} found something else there: {words(wrong[0])}"
+    if same or differs:
+        return _Seen(same, differs)
+    if before and after and _stood(before, after, place):
+        span_of_looks = f"{moment(before.check.checked_at)} to {moment(after.check.checked_at)}"
+        return _Seen(stood=f"our own looks from {span_of_looks} found nothing wrong there")
+    good = [look for look in (after, before, *within) if look and _passes(look, place)]
+    if not good:
+        return _Seen()
+    return _Seen(well=f"{good[0].told} found nothing wrong there, but none shows that it was so all the time")
+
+
+def _runs(days: Sequence[date]) -> list[list[date]]:
+    """Return days in order as runs without a gap."""
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and day - runs[-1][-1] <= timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return runs
 
 
 def _span(days: Sequence[date]) -> tuple[datetime, datetime]:
@@ -367,11 +440,11 @@ def fault(evidence: Evidence, place: Place, rows: Sequence[Failure], looks: Look
     `looks` are those at the domain, for who asks about many series.
     """
     looks = looks or Looks(evidence)
-    days = sorted({row.day for row in rows})
+    days = _days(evidence, rows)
     names = sorted({row.organization for row in rows} | _alike(evidence, place, days))
     odd = list(dict.fromkeys(_peculiarities(place, rows)))
     if place.cause == "mx-not-in-policy":
-        found = _not_in_policy(evidence, looks, place, rows)
+        found = _not_in_policy(evidence, looks, place, rows, days)
         several = (f"{_number(names)} tell the same",) if len(names) > 1 else ()
         return Fault(found.fault, (*found.facts, *several, *odd))
     seen = _seen(looks, place, days)
@@ -384,17 +457,29 @@ def fault(evidence: Evidence, place: Place, rows: Sequence[Failure], looks: Look
         again = ["it came on several days: look at load and limits there"] if len(days) > 1 else []
         return Fault("transient", ("the sender names a timeout or a broken connection, and tries again", *again, *told))
     if len(names) > 1:
-        return _of_several(place, names, told)
+        return _of_several(evidence, place, names, days, seen, told)
     return _of_one(evidence, place, names[0], days, seen, told)
 
 
-def _of_several(place: Place, names: Sequence[str], told: Sequence[str]) -> Fault:
+def _days(evidence: Evidence, rows: Iterable[Failure]) -> list[date]:
+    """Return on which days failures may have been, in order: those of a report of several days on any of them."""
+    longer = {(one.organization, one.day): one.days for one in evidence.covered}
+    return sorted({day for row in rows for day in longer.get((row.organization, row.day), [row.day])})
+
+
+def _of_several(
+    evidence: Evidence, place: Place, names: Sequence[str], days: Sequence[date], seen: _Seen, told: Sequence[str]
+) -> Fault:
     """Return whose fault it is that independent senders tell the same."""
     first = f"{_number(names)} tell the same"
     if place.cause in _OPEN:
         return Fault("undetermined", (f"{first}, but {_OPEN[place.cause]}", *told))
     if place.cause not in RESULT_TYPES:
         return Fault("undetermined", (f"{first}, in a word of their own: {place.cause}", *told))
+    others = [name for name in _others(evidence, place, names, days) if _is_large(evidence, name)]
+    if place.cause in _SHARED and seen.stood and others and not any(_is_large(evidence, name) for name in names):
+        fine = f"{listed(others)} had sessions on these days and told nothing like it (of which MX is not told)"
+        return Fault("undetermined", (first, *told, fine, _SHARED[place.cause]))
     return Fault("ours", (first, *told))
 
 
@@ -403,19 +488,41 @@ def _of_one(
 ) -> Fault:
     """Return whose fault it is that one sender alone tells something."""
     facts = [f"{name} alone tells it", *told]
-    others = _others(evidence, place, name, days)
+    others = _others(evidence, place, [name], days)
     if others:
         facts.append(f"{listed(others)} had sessions on these days and told nothing like it (of which MX is not told)")
+    beside = _beside(evidence, place, name, days)
+    facts += beside
     if place.cause in _UNSETTLED | _OPEN:
         return Fault("undetermined", (*facts, (_UNSETTLED | _OPEN)[place.cause]))
     if place.cause not in _ON_THEIR_SIDE:
         return Fault("undetermined", (*facts, "what that sender means by it is not known: ask it"))
     if _is_large(evidence, name):
         return Fault("undetermined", (*facts, f"a sender as large as {name} is seldom wrong about that alone"))
+    if beside:
+        return Fault("undetermined", (*facts, "something may be wrong there after all: look again"))
     if seen.stood and others:
         return Fault("sender", (*facts, _ON_THEIR_SIDE[place.cause]))
     lacking = "no look before and after can tell" if not seen.stood else "nobody else had sessions on these days"
     return Fault("undetermined", (*facts, f"{lacking}: look again, or wait for another sender"))
+
+
+def _beside(evidence: Evidence, place: Place, name: str, days: Sequence[date]) -> list[str]:
+    """Return what others told of another fault at the same MX about these days."""
+    if place.mx_key == "*":
+        return []
+    there = {place.mx_key} | _addresses(evidence, place.mx_key)
+    first, last = days[0] - timedelta(days=1), days[-1] + timedelta(days=1)
+    told = {
+        (row.organization, row.cause)
+        for row in evidence.failures
+        if row.organization != name
+        and row.mx_key in there
+        and row.cause != place.cause
+        and row.impact != "none"
+        and first <= row.day <= last
+    }
+    return [f"{other} told of {another} there" for other, another in sorted(told)[:_FEW]]
 
 
 def _number(names: Sequence[str]) -> str:
@@ -470,7 +577,7 @@ def _mended(evidence: Evidence, rows: Iterable[Failure]) -> str:
     return f"it ended with the repair of {moment(fixes[0].fixed_at)}, and a look since agrees" if fixes else ""
 
 
-def _others(evidence: Evidence, place: Place, name: str, days: Sequence[date]) -> list[str]:
+def _others(evidence: Evidence, place: Place, names: Sequence[str], days: Sequence[date]) -> list[str]:
     """Return who else succeeded on the days of failures and told nothing like them, most days first."""
     wanted = "tlsa" if place.cause in _DANE else "sts"
     alike = {
@@ -480,7 +587,12 @@ def _others(evidence: Evidence, place: Place, name: str, days: Sequence[date]) -
     }
     found: dict[str, set[date]] = defaultdict(set)
     for row in evidence.sessions:
-        if row.policy_type == wanted and row.organization not in alike | {name} and row.day in days and row.successful:
+        if (
+            row.policy_type == wanted
+            and row.organization not in alike.union(names)
+            and row.day in days
+            and row.successful
+        ):
             found[row.organization].add(row.day)
     return sorted(found, key=lambda one: (-len(found[one]), one))
 
@@ -489,26 +601,27 @@ def _others(evidence: Evidence, place: Place, name: str, days: Sequence[date]) -
 # An MX that the policy does not cover.
 
 
-def _not_in_policy(evidence: Evidence, looks: Looks, place: Place, rows: Sequence[Failure]) -> Fault:
+def _not_in_policy(
+    evidence: Evidence, looks: Looks, place: Place, rows: Sequence[Failure], days: Sequence[date]
+) -> Fault:
     """Return whose fault it is that a policy does not cover an MX: DNS and policies tell it, not the number."""
-    begin, end = _span(sorted({row.day for row in rows}))
     kinds = {evidence.kind(row) for row in rows}
     if "foreign" in kinds:
         names = listed(sorted({row.organization for row in rows if evidence.kind(row) == "foreign"}))
         return Fault("undetermined", (f"{names} had a policy that was never seen to be published: see C27",))
     if not is_host(place.mx_key):
-        return _unnamed(looks, rows, begin, end)
+        return _unnamed(looks, rows, *_span(days))
     host = place.mx_key
     if all(drift.covers(row.canonical, host) for row in rows):
         return _against_itself(host, rows)
-    dns = _in_dns(looks, host, begin, end)
-    if dns.then:
-        return _was_mx(evidence, host, dns.then, kinds, (begin, end))
-    if not dns.watched:
+    known = [_in_dns(looks, host, *_span(run)) for run in _runs(days)]
+    then = [dns.then for dns in known if dns.then]
+    if then:
+        return _was_mx(evidence, host, max(then), kinds, _span(days))
+    if not all(dns.watched for dns in known):
         return Fault("undetermined", ("what DNS named on these days was not looked at",))
-    if dns.last is not None:
-        told = f"{host} was an MX on {dns.last.date()}, and no look shows it as one on these days"
-        return Fault("undetermined", (told,))
+    if (last := known[0].last) is not None:
+        return Fault("undetermined", (f"{host} was an MX on {last.date()}, and no look shows it as one on these days",))
     told = f"{host} was never seen as an MX of the domain: the DNS of that sender was wrong, or tampered with"
     return Fault("undetermined", (told,))
 
@@ -525,11 +638,12 @@ def _against_itself(host: str, rows: Iterable[Failure]) -> Fault:
 def _unnamed(looks: Looks, rows: Iterable[Failure], begin: datetime, end: datetime) -> Fault:
     """Return whose fault it is if the sender names no MX: ours if DNS had one that its policy lacks."""
     policies = {row.canonical for row in rows if drift.told(row.canonical)}
-    for mx, at in _mx_looks(looks, begin, end):
-        for one in mx.hosts:
-            if one.host and policies and not any(drift.covers(policy, one.host) for policy in policies):
-                told = f"the sender does not name the MX, but {one.host} was one on {at.date()} that its policy lacks"
-                return Fault("ours", (told,))
+    of_then = [row.mx for known in looks.mx for row in known if row.since < end and row.until > begin]
+    then = dict.fromkeys(one.host for mx in of_then for one in mx.hosts)
+    lacking = [host for host in then if host and not any(drift.covers(policy, host) for policy in policies)]
+    if lacking and policies:
+        told = f"the sender does not name the MX, but {lacking[0]} was one on these days that its policy lacks"
+        return Fault("ours", (told,))
     return Fault("undetermined", ("the sender does not name the MX",))
 
 
@@ -558,8 +672,8 @@ def _was_mx(evidence: Evidence, host: str, then: datetime, kinds: set[str], span
 class _Dns(NamedTuple):
     """What looks say of a name among the MXs around a time."""
 
-    then: datetime | None  # a look that found it, when a sender could still have it from there
-    last: datetime | None  # the last look that ever found it
+    then: datetime | None  # a look that found it, if a sender could have it from DNS on these days
+    last: datetime | None  # the last look that ever did
     watched: bool  # whether any look says what DNS named then
 
 
@@ -567,33 +681,17 @@ def _in_dns(looks: Looks, host: str, begin: datetime, end: datetime) -> _Dns:
     """Return whether a name was an MX on some days; between two looks that differ it may have been so until either."""
     then = last = None
     watched = False
-    for around in looks.around(begin, begin):
-        moments = (*reversed(around.before), *around.after)
-        answers = [(key[2], mx) for key in moments if (mx := _mx(looks.at(key).check)) is not None]
-        if answers and answers[0][0] < end and answers[-1][0] + _CACHED > begin:
+    for known in looks.mx:
+        if known and known[0].since < end and known[-1].until + _CACHED > begin:
             watched = True
-        for at, (when, mx) in enumerate(answers):
-            if not any(one.host == host for one in mx.hosts):
+        for row in known:
+            if not any(one.host == host for one in row.mx.hosts):
                 continue
-            last = max(last or when, when)
-            since = answers[at - 1][0] if at else when
-            until = answers[at + 1][0] if at + 1 < len(answers) else when
-            if since < end and until + _CACHED > begin:
+            last = max(last or row.last_seen, row.last_seen)
+            if row.since < end and row.until + _CACHED > begin:
+                when = max(row.first_seen, min(row.last_seen, end - timedelta(seconds=1)))
                 then = max(then or when, when)
     return _Dns(then, last, watched)
-
-
-def _mx(check: Check) -> MxFacts | None:
-    facts = check.one(MxFacts, check.policy_domain)
-    return None if facts is None or facts.status in {"failed", "bogus"} else facts
-
-
-def _mx_looks(looks: Looks, begin: datetime, end: datetime) -> Iterator[tuple[MxFacts, datetime]]:
-    """Yield the MX records as looks of a time found them, the last one before it among these."""
-    for around in looks.around(begin, end):
-        for key in (*around.before[:1], *around.within):
-            if (mx := _mx(looks.at(key).check)) is not None:
-                yield mx, key[2]
 
 
 # --------------------------------------------------------------------------------------------------------

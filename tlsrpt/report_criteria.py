@@ -331,7 +331,7 @@ def drifted(evidence: Evidence) -> Found:
     total = sum(counted.values())
     if not total:
         return Found("UNKNOWN", "no sessions in the recent settled days", "Wait for reports.", shown)
-    if not evidence.published.current:
+    if evidence.history_since is None or not evidence.published.current:
         return Found("UNKNOWN", "what is published was never seen", _look(evidence), shown)
     shares = {kind: number / total for kind, number in counted.items()}
     told = ", ".join(f"{_percent(shares[kind])} {kind}" for kind in drift.CLASSES if kind in shares)

@@ -391,8 +391,7 @@ def _enforced_age(trial: _Trial, age: int) -> Iterator[Point]:
             detail = f"{age:,} s at once: the first in enforce is {most:,} at most"
             yield Point("WARN", "max_age", detail, "Begin with that, and raise it step by step: `tlsrpt plan`.")
     elif served is not None and served.max_age is not None and age > served.max_age:
-        # A day and a week are the same rung.
-        above = next((rung for rung in LADDER[1:] if rung > served.max_age), LADDER[-1])
+        above = next((rung for rung in LADDER if rung > served.max_age), LADDER[-1])
         if age > above:
             detail = f"{age:,} s after {served.max_age:,}: more than one step"
             yield Point("WARN", "max_age", detail, f"Next comes {above:,}, once `tlsrpt plan` says that it is due.")
@@ -444,7 +443,7 @@ def _switching(trial: _Trial) -> Iterator[Point]:
     if evidence.mode != "testing" or served is None:
         detail = "no policy in testing was seen: nobody has tried what this one brings"
         yield Point("WARN", "enforce at once", detail, "Publish it with mode: testing first, and read the reports.")
-    elif frozenset(map(host, trial.policy.mx)) != served.mx:
+    elif _mx(trial.policy) != served.mx:
         detail = "the MXs change together with the mode: what was reported in testing was about others"
         yield Point("WARN", "MXs and mode at once", detail, "Change the MXs in testing first, and switch unchanged.")
 
@@ -547,6 +546,10 @@ def _differs(evidence: Evidence, policy: Policy) -> Iterator[str]:
         yield "No policy was seen to be served: everything is new."
         yield again
         return
+    if evidence.history_since is None:
+        yield "The domain was never looked at: the policy that senders saw last stands for the one of now."
+    elif not any(policies_in(look) for look in evidence.fresh):
+        yield f"The policy served now was not looked at within {FRESH.days * 24} h: it may be another one."
     if canonical(policy) == evidence.published.current:
         yield "It says what the policy served now says: nothing changes, and the id stays."
         return
@@ -561,8 +564,6 @@ def _differs(evidence: Evidence, policy: Policy) -> Iterator[str]:
         yield f"Senders that do not look for a new id may enforce what was served before until {moment(until)}."
     if policy.mode == "enforce" and evidence.mode != "enforce":
         yield f"Whether enough is known for enforce is another question: `tlsrpt ready {evidence.policy_domain}`."
-    if not any(policies_in(look) for look in evidence.fresh):
-        yield f"The policy served now was not looked at within {FRESH.days * 24} h: it may be another one."
 
 
 def _mx_differs(new: frozenset[str], old: frozenset[str], mode: str) -> Iterator[str]:

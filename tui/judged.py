@@ -161,12 +161,12 @@ def _criterion(one: State) -> dict[str, object]:
 
 
 def _blast(one: Blast) -> dict[str, object]:
-    found = plain.exact(one)
+    found: dict[str, object] = plain.exact(one)
     return found | {"damages": [_damage(damage) for damage in one.damages]}
 
 
 def _damage(one: Damage) -> dict[str, object]:
-    found = plain.exact(one)
+    found: dict[str, object] = plain.exact(one)
     del found["rows"]
     reports = list(dict.fromkeys(row.report for row in one.rows))
     return found | {"fault": one.fault.fault, "facts": list(one.fault.facts), "reports": reports}
