@@ -229,6 +229,8 @@ CASES: dict[str, Cases] = {
         ("WARN", "the file an hour ago, the id not yet", history(now=NOW - timedelta(hours=6)).since(0, max_age=7_200)),
         ("WARN", "the id first, longer ago than caches may hold", history().since(9, id="B").since(7, max_age=172_800)),
         ("FAIL", "another policy under the id", history().since(2, max_age=172_800)),
+        ("FAIL", "the id first, and caches may hold the policy of before", history(max_age=604_800).since(
+            5, id="B").since(3, max_age=86_400)),
         ("UNKNOWN", "looked at since last evening", history(looks=YOUNG_LOOKS)),
         ("UNKNOWN", "a look older than a day", history(looks=OLD_LOOKS)),
     ],

@@ -15,6 +15,7 @@ from histories import (
     MICROSOFT,
     OSIER,
     Repair,
+    changed,
     counted,
     fails,
     history,
@@ -24,7 +25,7 @@ from histories import (
 from queries import readiness
 from tlsrpt.evidence import Covered, Place
 from tlsrpt.fault import FAULTS, disagreements, fault
-from tlsrpt.published import Settings
+from tlsrpt.published import MxFacts, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,6 +250,10 @@ CASES = [
     Case("MX never in DNS, told by two", "undetermined", "tell the same", history(
         failures=[fails(GOOGLE, 3, 1, BARE, "mx9"), fails(OSIER, 3, 1, BARE, "mx9")]), at("mx9", UNLISTED)),
     Case(
+        "MX not in DNS, which has more than are looked at", "undetermined", "not all of it",
+        told(mx="mx9", facts={"@": changed(dropped=5)}), at("mx9", UNLISTED),
+    ),
+    Case(
         "MX in DNS, and nobody looked", "undetermined", "not looked at",
         added(looks=()), at("mx3", UNLISTED),
     ),
@@ -351,6 +356,13 @@ def test_a_partner_that_insists_on_dane_is_nobodys_fault_however_many_there_are(
     found = of(known(history(others=more)), at("mx1", "dane-required"))
     assert found.fault == "undetermined"
     assert "agree on DANE" in found.facts[0]
+
+
+def test_a_domain_without_mx_records_is_its_own_mx() -> None:
+    evidence = known(told(mx="example.com", facts={"@": MxFacts(status="none")}))
+    found = of(evidence, Place(UNLISTED, "example.com"))
+    assert found.fault == "ours"
+    assert "example.com was an MX in DNS" in found.facts[0]
 
 
 # One place under two names

@@ -432,6 +432,7 @@ class Evidence:
             row.cause == "mx-not-in-policy"
             and says is not None
             and not drift.covers(row.canonical, row.mx_key)
+            and self.history_since is not None
             and drift.covers(self.published.current, row.mx_key)
         )
 
@@ -477,7 +478,7 @@ class Evidence:
     def _is_history(self, place: Place, last: date) -> bool:
         """Return whether an MX is in neither DNS nor policy for a week, and nobody has failed there since."""
         host = place.mx_key
-        if self.mx is None or host == "*" or host.startswith("ip:"):
+        if self.mx is None or self.mx.dropped or host == "*" or host.startswith("ip:"):
             return False
         if host in self.mx_hosts or drift.covers(self.published.current, host) or last >= self.recent_since:
             return False
@@ -492,9 +493,13 @@ class Evidence:
 
     def passed_since(self, place: Place, after: datetime) -> bool:
         """Return whether the newest looks after a time, at least one, find the cause gone at its place."""
-        later = [look for look in self.looks if look.checked_at > after]
+        later = [look for look in self.looks if look.checked_at > after and self.is_usual(look)]
         verdicts = [found for look in later if (found := self.passes(look, place)) is not None]
         return bool(verdicts) and all(verdicts)
+
+    def is_usual(self, look: Check) -> bool:
+        """Return whether a look was made as senders look: with their ports and authorities."""
+        return all(finding.name != "non-standard" for finding in self.findings(look))
 
     def passes(self, look: Check, place: Place) -> bool | None:
         """Return whether a look finds a cause gone at its place, None if it cannot tell."""
@@ -503,7 +508,8 @@ class Evidence:
         mx = look.one(MxFacts, self.policy_domain)
         hosts = {one.host for one in mx.hosts} if mx is not None and mx.status == "found" else None
         named = mx_key != "*" and not mx_key.startswith("ip:")
-        if named and hosts is not None and mx_key not in hosts and mx_key != self.policy_domain:
+        whole = mx is not None and not mx.dropped
+        if named and whole and hosts is not None and mx_key not in hosts and mx_key != self.policy_domain:
             return True  # nobody is sent there any more
         served = policies_in(look)
         if cause == "mx-not-in-policy":
@@ -522,7 +528,8 @@ class Evidence:
 
         if cause in {"tlsa-invalid", "dnssec-invalid", "dane-required"}:
             wanted = "C10"
-            seen = any(here(found.subject) for found, _ in look.all(TlsaFacts))
+            # Without validation nobody can tell what DANE senders see.
+            seen = any(here(found.subject) and facts.secure for found, facts in look.all(TlsaFacts))
         else:
             wanted = "C05"
             seen = any(here(found.subject) and facts.outcome == "starttls" for found, facts in look.all(MxTlsFacts))

@@ -3,7 +3,7 @@
 Reports carry no successes by MX, so nothing here rests on any: that others succeeded says only that they met
 some MX that worked. A look says how things stood when it was made; about days between two looks it says
 something only if both agree. What is not shown by two organizations, by a look of the time or by what the
-sender itself wrote stays undetermined: docs of the RFC name causes, not culprits.
+sender itself wrote stays undetermined: result types name causes, not culprits.
 """
 
 from __future__ import annotations
@@ -142,17 +142,18 @@ class Around(NamedTuple):
 
 
 class Named(NamedTuple):
-    """MX records, by looks from one place."""
+    """The MXs, by looks from one place."""
 
     first_seen: datetime
     last_seen: datetime
-    mx: MxFacts
+    hosts: tuple[str, ...]  # the domain itself if it has no MX record
+    is_whole: bool  # whether these are all
     since: datetime  # when they may have become so: the look before that found others
     until: datetime
 
 
-def _named(rows: Iterable[Seen]) -> Iterator[Named]:
-    """Yield the MX records of rows, oldest first."""
+def _named(rows: Iterable[Seen], policy_domain: str) -> Iterator[Named]:
+    """Yield the MXs of rows, oldest first."""
     known = [
         (row.first_seen, row.last_seen, facts)
         for row in sorted(rows, key=lambda row: (row.first_seen, row.last_seen))
@@ -161,7 +162,8 @@ def _named(rows: Iterable[Seen]) -> Iterator[Named]:
     for at, (first, last, mx) in enumerate(known):
         since = known[at - 1][1] if at else first
         until = known[at + 1][0] if at + 1 < len(known) else last
-        yield Named(first, last, mx, min(since, first), max(until, last))
+        hosts = tuple(one.host for one in mx.hosts) or (policy_domain,)
+        yield Named(first, last, hosts, not mx.dropped, min(since, first), max(until, last))
 
 
 class Looks:
@@ -185,7 +187,7 @@ class Looks:
                 self._given[look.vantage, look.settings, look.checked_at] = look
                 moments[look.vantage, look.settings].add(look.checked_at)
         self._moments = {key: sorted(found) for key, found in moments.items()}
-        self.mx = [list(_named(rows)) for rows in self._of_mx(evidence)]
+        self.mx = [list(_named(rows, self._domain)) for rows in self._of_mx(evidence)]
 
     def _of_mx(self, evidence: Evidence) -> Iterator[list[Seen]]:
         """Yield what was seen of MX records from each place; the newest looks may stand nowhere else."""
@@ -256,7 +258,7 @@ def _seen(looks: Looks, place: Place, days: Sequence[date]) -> _Seen:
         return _Seen(same, differs)
     if all(one.stood for one in found):
         return _Seen(stood=found[0].stood)
-    return _Seen(well=next((words for one in found if (words := one.well or one.stood)), ""))
+    return _Seen(well=next((one.well or one.stood for one in found if one.well or one.stood), ""))
 
 
 def _seen_around(looks: Looks, place: Place, days: Sequence[date]) -> _Seen:
@@ -619,7 +621,7 @@ def _not_in_policy(
     if then:
         return _was_mx(evidence, host, max(then), kinds, _span(days))
     if not all(dns.watched for dns in known):
-        return Fault("undetermined", ("what DNS named on these days was not looked at",))
+        return Fault("undetermined", ("what DNS named on these days was not looked at, or not all of it",))
     if (last := known[0].last) is not None:
         return Fault("undetermined", (f"{host} was an MX on {last.date()}, and no look shows it as one on these days",))
     told = f"{host} was never seen as an MX of the domain: the DNS of that sender was wrong, or tampered with"
@@ -638,8 +640,8 @@ def _against_itself(host: str, rows: Iterable[Failure]) -> Fault:
 def _unnamed(looks: Looks, rows: Iterable[Failure], begin: datetime, end: datetime) -> Fault:
     """Return whose fault it is if the sender names no MX: ours if DNS had one that its policy lacks."""
     policies = {row.canonical for row in rows if drift.told(row.canonical)}
-    of_then = [row.mx for known in looks.mx for row in known if row.since < end and row.until > begin]
-    then = dict.fromkeys(one.host for mx in of_then for one in mx.hosts)
+    of_then = [row.hosts for known in looks.mx for row in known if row.since < end and row.until > begin]
+    then = dict.fromkeys(host for hosts in of_then for host in hosts)
     lacking = [host for host in then if host and not any(drift.covers(policy, host) for policy in policies)]
     if lacking and policies:
         told = f"the sender does not name the MX, but {lacking[0]} was one on these days that its policy lacks"
@@ -653,11 +655,11 @@ def _was_mx(evidence: Evidence, host: str, then: datetime, kinds: set[str], span
     if not drift.covers(evidence.published.current, host):
         return Fault("ours", (f"{told}, and the policy does not cover it",))
     if "stale" in kinds:
-        words = f"{told}; the policy served now covers it, and that sender had an earlier one longer than any cache may"
-        return Fault("undetermined", (f"{words}: it could not fetch the new one, or does not look for it",))
+        late = f"{told}; the policy served now covers it, and that sender had an earlier one longer than any cache may"
+        return Fault("undetermined", (f"{late}: it could not fetch the new one, or does not look for it",))
     if kinds & {"previous", "partial", "unseen"}:
-        words = f"{told} before caches had the policy that covers it; the one served now does"
-        return Fault("ours", (f"{words}: these senders see it when theirs has run out",))
+        early = f"{told} before caches had the policy that covers it; the one served now does"
+        return Fault("ours", (f"{early}: these senders see it when theirs has run out",))
     begin, end = span
     lacked = [
         span
@@ -682,15 +684,14 @@ def _in_dns(looks: Looks, host: str, begin: datetime, end: datetime) -> _Dns:
     then = last = None
     watched = False
     for known in looks.mx:
-        if known and known[0].since < end and known[-1].until + _CACHED > begin:
-            watched = True
+        near = [row for row in known if row.since < end and row.until + _CACHED > begin]
+        watched = watched or (bool(near) and all(row.is_whole for row in near))
         for row in known:
-            if not any(one.host == host for one in row.mx.hosts):
-                continue
-            last = max(last or row.last_seen, row.last_seen)
-            if row.since < end and row.until + _CACHED > begin:
-                when = max(row.first_seen, min(row.last_seen, end - timedelta(seconds=1)))
-                then = max(then or when, when)
+            if host in row.hosts:
+                last = max(last or row.last_seen, row.last_seen)
+                if row in near:
+                    when = max(row.first_seen, min(row.last_seen, end - timedelta(seconds=1)))
+                    then = max(then or when, when)
     return _Dns(then, last, watched)
 
 

@@ -98,9 +98,9 @@ def _days_in_dns(evidence: Evidence) -> Mapping[str, date]:
     seen = [(row.last_seen.date(), row.observation.facts) for row in evidence.past]
     seen += [(look.checked_at.date(), facts) for look in evidence.looks for _, facts in look.all(MxFacts)]
     for day, facts in seen:
-        if isinstance(facts, MxFacts):
-            for one in facts.hosts:
-                found[one.host] = max(found.get(one.host, day), day)
+        if isinstance(facts, MxFacts) and facts.status not in {"failed", "bogus"}:
+            for host in [one.host for one in facts.hosts] or [evidence.policy_domain]:
+                found[host] = max(found.get(host, day), day)
     return found
 
 

@@ -6,16 +6,15 @@ A state rests on the newest look that can tell and that is not older than a day.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tlsrpt import drift
+from tlsrpt import drift, history
 from tlsrpt.advice import ADVICE
 from tlsrpt.certificate import moment
 from tlsrpt.criteria import Fact, Found
 from tlsrpt.evidence import FRESH, Evidence, policies_in
 from tlsrpt.findings import Finding, criteria, judge
-from tlsrpt.history import lines
 from tlsrpt.published import Check, Face, FetchFacts, MxFacts, MxTlsFacts, TlsaFacts, TxtFacts
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def _seen(look: Check, kinds: Sequence[str]) -> Iterator[Fact]:
     day = look.checked_at.date()
     for one in look.observations:
         if one.kind in kinds:
-            told = [line for line in lines(one.facts) if not line.startswith("chain ")]
+            told = [line for line in history.lines(one.facts) if not line.startswith("chain ")]
             yield Fact(day, one.subject, "; ".join(told[:_LINES]))
 
 
@@ -343,9 +342,27 @@ def max_age(evidence: Evidence, look: Check) -> Found:
 def ids(evidence: Evidence, look: Check) -> Found:
     """C09: a new id for each change."""
     found = _by_findings(evidence, look, "C09", "each change that was seen has an id of its own")
+    if found.state == "WARN" and (until := _held_under_id(evidence)) is not None and until > evidence.now:
+        reason = f"{found.reason}; senders may have the earlier policy under it until {moment(until)}"
+        return found._replace(state="FAIL", reason=reason, basis=())
     if found.state == "FAIL":
         return found
     return _young(evidence) or found
+
+
+def _held_under_id(evidence: Evidence) -> datetime | None:
+    """Return until when senders may hold an earlier policy under the id of now, which came before its policy."""
+    versions = history.versions(evidence.past)
+    early = [fault for fault in history.id_faults(versions) if fault.name == "id-first" and fault.over is None]
+    if not early:
+        return None
+    fault = early[-1]
+    ages = [
+        told.max_age or 0
+        for version in versions
+        if version.id == fault.id and version.until <= fault.since and (told := drift.told(version.policy))
+    ]
+    return fault.since + timedelta(seconds=max(ages, default=0))
 
 
 def dane(evidence: Evidence, look: Check) -> Found:

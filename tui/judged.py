@@ -9,6 +9,7 @@ from tlsrpt.blast import Blast, Damage, blast, other
 from tlsrpt.criteria import STATES
 from tlsrpt.fault import disagreements
 from tlsrpt.hosts import MxHost, mx_hosts
+from tlsrpt.knowledge import IMPACTS
 from tui import plain
 from tui.said import Said
 from tui.text import idn
@@ -309,7 +310,7 @@ def _blast_page(told: Full) -> Iterator[Said]:
             " Another MX may have taken some of that mail: reports do not tell."
         )
     for one in (*found.damages, *told.other):
-        blocks = "" if one in found.damages else " (enforce does not touch it)"
+        blocks = "" if one in found.damages else f" ({IMPACTS.get(one.impact, 'enforce does not touch it')})"
         style = "bad" if one.status == "open" and not blocks else ""
         yield Said(f"{one.cause} at {place(one.mx_key)}: {_told(one)}{blocks}", one.status, style)
         yield Said(f"fault {one.fault.fault}: {'; '.join(one.fault.facts) or 'nothing more is known'}", " ")
