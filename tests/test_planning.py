@@ -80,7 +80,7 @@ def test_the_file_comes_before_the_record_and_is_looked_at_in_between() -> None:
         (history(mx2="expired"), "mend", "Renew the certificate of mx2.example.com"),
         (history(sessions=80), "wait", "Wait for more"),
         (history(failures=[fails(HERON)]), "acknowledge", "tlsrpt acknowledge example.com"),
-        (history(looks=()), "wait", "Look now"),
+        (history(looks=()), "wait", "nobody looked at the domain yet"),
         (history(looks=(), sessions=0), "set up", "tlsrpt setup example.com"),
     ],
     ids=["not ready", "too little", "a warning", "never looked at", "nothing known"],

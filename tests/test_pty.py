@@ -200,6 +200,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TOURS = {
     "domains": [],
+    "readiness": [("\r", "what stands in the way")],
+    "criterion": [("\r", "what stands in the way"), ("\r", "FAIL")],
+    "details": [("\r", "what stands in the way"), ("d", "held back")],
+    "plan": [("P", "next step")],
     "reports": [("r", "report id")],
     "report": [("r", "report id"), ("\r", "Period")],
     "raw": [("r", "report id"), ("\r", "Period"), ("v", "date-range")],

@@ -32,6 +32,8 @@ TOURS = {
     "not-ready": ["enter"],
     "not-ready-criterion": ["enter", "enter"],
     "not-ready-plan": ["enter", "P"],
+    "not-ready-details": ["enter", "d"],
+    "not-ready-failure": ["enter", "x", "enter"],
     "failing": ["down", "down", "enter"],
     "failing-plan": ["down", "down", "enter", "P"],
     "too-little": ["down", "down", "down", "down", "enter"],

@@ -6,11 +6,16 @@ import re
 import subprocess
 import sys
 import zlib
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+
+import loaders
+from loaders.directory import Directory
+from queries import readiness
+from tlsrpt.store import Store
 
 SAMPLES = Path(__file__).parent.parent / "sample_reports"
 WRITTEN_BY_HAND = {"README.md", "generate.py", "looks.py", ".gitattributes"}
@@ -86,3 +91,24 @@ def test_the_gzip_bomb_is_small_and_grows_past_ten_mebibytes() -> None:
     bomb = contents(SAMPLES)["refused/gzip-bomb.json.gz"]
     assert len(bomb) < 20_000
     assert len(zlib.decompress(bomb, wbits=31)) > 10 << 20
+
+
+def test_each_story_gets_the_verdict_it_deserves_with_the_right_first_remedy() -> None:
+    store = Store.memory()
+    loaders.load(Directory([str(SAMPLES)]), store, vouch=True)
+    as_of = date.fromisoformat((SAMPLES / "as-of.txt").read_text().strip())
+    board = readiness.board(store, datetime.combine(as_of, time(23, 59, 59)))
+    told = {
+        one.evidence.policy_domain: (one.verdict, one.in_the_way[0].name, one.in_the_way[0].remedy) for one in board
+    }
+    store.close()
+    assert told["example.com"][0] == "READY"
+    deserved = {
+        "example.org": ("NOT_READY", "C05", "Renew the certificate of mx2.example.org"),
+        "example.net": ("NOT_READY", "C04", "Add mx: mx3.example.net to the policy, then change the id"),
+        "bakery.example": ("INSUFFICIENT_EVIDENCE", "C21", "See that every report is loaded; else wait"),
+        "clinic.example": ("IN_FORCE_FAILING", "C05", "Get a certificate whose SAN has mx2.clinic.example"),
+    }
+    for domain, (verdict, criterion, remedy) in deserved.items():
+        assert told[domain][:2] == (verdict, criterion), domain
+        assert remedy in told[domain][2], domain

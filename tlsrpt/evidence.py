@@ -277,7 +277,7 @@ class Evidence:
     def published(self) -> drift.Published:
         """Return which policies were served when; without any look, the one that senders saw last."""
         found = drift.published(self.past, self.ttl)
-        if found.spans or not self.policies:
+        if found.first_look is not None or not self.policies:
             return found
         newest = max(self.policies, key=lambda one: (one.last_day, one.first_day, one.canonical))
         since, until = (datetime.combine(day, time()) for day in (newest.first_day, newest.last_day))

@@ -121,10 +121,15 @@ def plan(judgement: Judgement, max_age: int | None = None) -> Plan:
         way,
         tuple(watch(judgement)) if evidence.mode == "enforce" else (),
         tuple(mistakes(judgement, way)),
-        back(evidence, way) if evidence.served is not None else None,
-        removal(evidence) if evidence.served is not None else None,
+        back(evidence, way) if _is_seen(evidence) else None,
+        removal(evidence) if _is_seen(evidence) else None,
         tuple(holders(evidence)),
     )
+
+
+def _is_seen(evidence: Evidence) -> bool:
+    """Return whether a policy was seen by a look: what senders quote is theirs to write, and is never republished."""
+    return evidence.history_since is not None and evidence.served is not None
 
 
 _Next = tuple[str, bool, str, Sequence[Need], Way | None]
@@ -135,6 +140,9 @@ def _step(judgement: Judgement, max_age: int | None) -> _Next:
     domain = evidence.policy_domain
     if judgement.verdict == "N_A":
         return "none", False, "The domain takes no mail: there is nothing to plan.", (), None
+    if evidence.history_since is None and evidence.sts:
+        words = f"Not due: nobody looked at the domain yet. `tlsrpt check {domain}`, or p on the screen."
+        return "wait", False, words, _needs(judgement), None
     if evidence.served is None:
         words = f"No policy was seen yet: `tlsrpt setup {domain}` says what to publish first."
         return "set up", True, words, (), None

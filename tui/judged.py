@@ -10,6 +10,7 @@ from tlsrpt.criteria import STATES
 from tlsrpt.fault import disagreements
 from tlsrpt.hosts import MxHost, mx_hosts
 from tlsrpt.knowledge import IMPACTS
+from tlsrpt.parameters import parameters
 from tui import plain
 from tui.said import Said
 from tui.text import idn
@@ -81,8 +82,12 @@ def basis(judgement: Judgement, profile: str) -> str:
     evidence = judgement.evidence
     reports = evidence.reports.reports if evidence.reports else 0
     small = ", low volume" if evidence.is_low_volume else ""
+    usual = parameters(profile)
+    chosen = "".join(
+        f", {name} {value}" for name, value in evidence.parameters.model_dump().items() if value != getattr(usual, name)
+    )
     return (
-        f"as of {moment(evidence.now)}, settled to {evidence.settled}; profile {profile}{small};"
+        f"as of {moment(evidence.now)}, settled to {evidence.settled}; profile {profile}{chosen}{small};"
         f" {count(reports, 'report')} vouched for or signed"
     )
 
@@ -265,9 +270,8 @@ def head(judgement: Judgement, profile: str) -> list[Said]:
 
 
 def page(told: Full) -> list[Said]:
-    """Return the whole checklist, what stands in the way first."""
+    """Return the whole checklist, what stands in the way first, and everything beside it."""
     judgement = told.judgement
-    evidence = judgement.evidence
     said = [*head(judgement, told.profile), Said(""), Said("Criteria", style="heading")]
     before = ""
     for one in judgement.in_the_way:
@@ -278,17 +282,21 @@ def page(told: Full) -> list[Said]:
         before = one.remedy
         if accepted := _accepted(one):
             said.append(Said(accepted, " ", "dim"))
-    said += _blast_page(told)
-    said += _hosts_page(told.hosts)
-    said += _holders_page(told.holders)
-    said += _decisions_page(judgement)
-    if evidence.claims:
-        said += [
-            Said(""),
-            Said("Claims: nobody answers for these reports, and they count for nothing", style="heading"),
-        ]
-        said += [Said(f"{one.organization}: {_claimed(one)}", one.trust) for one in evidence.claims[:_SHOWN]]
-        said += _more(len(evidence.claims))
+    return [*said, Said(""), *details(told)]
+
+
+def details(told: Full) -> list[Said]:
+    """Return what stands beside the criteria, a heading each."""
+    judgement = told.judgement
+    claims = judgement.evidence.claims
+    said = [
+        *_blast_page(told), *_hosts_page(told.hosts), *_holders_page(told.holders), *_decisions_page(judgement)
+    ]  # fmt: skip
+    if claims:
+        words = "Claims: nobody answers for these reports, and they count for nothing"
+        said += [Said(""), Said(words, style="heading")]
+        said += [Said(f"{one.organization}: {_claimed(one)}", one.trust) for one in claims[:_SHOWN]]
+        said += _more(len(claims))
     return said
 
 
@@ -298,7 +306,6 @@ def _more(number: int) -> list[Said]:
 
 def _blast_page(told: Full) -> Iterator[Said]:
     found = told.blast
-    yield Said("")
     yield Said(f"What enforce would have held back, {span(found.since, found.until)}", style="heading")
     if not found.damages:
         yield Said(f"Nothing, in {count(found.evaluated, 'session')}.", style="good" if found.evaluated else "warn")

@@ -263,6 +263,27 @@ def plan_page(store: Store, policy_domain: str, now: datetime) -> list[Said]:
     return planned.page(planning.plan(readiness.judge(store, policy_domain, now, wanted)))
 
 
+def details_page(store: Store, policy_domain: str, now: datetime) -> list[Said]:
+    """Return everything beside the criteria of a domain, to read. Raises StoreError, as above."""
+    return judged.details(whole(store, policy_domain, now))
+
+
+def fault_of(store: Store, policy_domain: str, cause: str, mx_key: str, now: datetime) -> str:
+    """Return whose fault a series is and why, "" if it is not among what is judged. Raises StoreError.
+
+    A configuration at fault keeps nobody from the failures: it is told where verdicts are.
+    """
+    try:
+        used, wanted = config.parameters()
+    except click.ClickException:
+        return ""
+    told = judged.full(readiness.judge(store, policy_domain, now, wanted), used)
+    for one in (*told.blast.damages, *told.other):
+        if (one.cause, one.mx_key) == (cause, mx_key):
+            return f"{one.fault.fault} ({one.status}): {'; '.join(one.fault.facts) or 'nothing more is known'}"
+    return ""
+
+
 def _configured() -> tuple[str, Parameters]:
     try:
         return config.parameters()

@@ -74,7 +74,7 @@ class FailureScreen(Deciding):
         yield Page(self.explained(), labels=10, grows=True)
         yield from super().body()
 
-    def explained(self) -> list[Said]:
+    def explained(self, fault: str = "") -> list[Said]:
         """Return what a reader has to know, in the order it is needed."""
         series = self.series
         about = explain(series.cause)
@@ -90,6 +90,7 @@ class FailureScreen(Deciding):
                 f" {count(series.days, 'day')}, {span(series.first_day, series.last_day)}"
             ),
             Said(about.advice, about.act.capitalize(), "heading"),
+            *([Said(fault, "Fault")] if fault else []),
             Said(f"{about.title}. {about.meaning}", "Means"),
             Said(f"{about.enforce}{here}", "Enforce"),
             Said(about.fix, "Fix"),
@@ -101,13 +102,22 @@ class FailureScreen(Deciding):
             Said(about.rfc, "See"),
         ]
 
-    def question(self, store: Store, scope: Scope) -> list[failures.Evidence]:
-        """Return the reports behind the series."""
-        return failures.evidence(store, scope)
+    def question(self, store: Store, scope: Scope) -> tuple[list[failures.Evidence], str]:
+        """Return the reports behind the series, and whose fault it is."""
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
-    def show(self, answer: list[failures.Evidence] | None) -> None:
+        series = self.series
+        with store.reading():
+            fault = judging.fault_of(
+                store, series.policy_domain, series.cause, series.mx_key, self.bench.evidence.now()
+            )  # fmt: skip
+            return failures.evidence(store, scope), fault
+
+    def show(self, answer: tuple[list[failures.Evidence], str] | None) -> None:
         """List them."""
-        self.list_rows(answer or (), content(), no_reports(self.bench, self.series.last_day))
+        rows, fault = answer or ([], "")
+        self.query_one(Page).say(self.explained(fault))
+        self.list_rows(rows, content(), no_reports(self.bench, self.series.last_day))
         self.query_one(".answer", Static).display = False
 
     def detail(self, row: failures.Evidence) -> Content:

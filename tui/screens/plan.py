@@ -1,4 +1,4 @@
-"""The next step of a domain: policy, record, order, what to watch, and the way back."""
+"""What is known about a domain and its verdict as a page: the next step, or everything beside the checklist."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from tlsrpt.store import Store
 
 
-class PlanScreen(Asking):
-    """The plan as a page."""
+class DomainPage(Asking):
+    """A page about one domain at one moment."""
 
-    NAME = "plan"
     TOP = "domains"
     AUTO_FOCUS = "Page"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("plan")
 
     def __init__(self, policy_domain: str, *, top: str) -> None:
         super().__init__(Scope(policy_domain=policy_domain), top=top)
@@ -32,7 +30,7 @@ class PlanScreen(Asking):
 
     def crumb(self) -> str:
         """Return the domain."""
-        return f"{idn(self.policy_domain)} > plan"
+        return f"{idn(self.policy_domain)} > {self.NAME}"
 
     def standing(self) -> str:
         """Return nothing: the window does not matter here."""
@@ -41,13 +39,6 @@ class PlanScreen(Asking):
     def body(self) -> ComposeResult:
         """Yield the page."""
         yield Page()
-
-    def question(self, store: Store, scope: Scope) -> list[Said]:
-        """Return the plan, to read."""
-        del scope
-        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
-
-        return judging.plan_page(store, self.policy_domain, self.bench.evidence.now())
 
     def show(self, answer: list[Said] | None) -> None:
         """Draw it."""
@@ -60,3 +51,31 @@ class PlanScreen(Asking):
     def action_copy(self) -> None:
         """Copy the page."""
         self.bench.copy(self.query_one(Page).text())
+
+
+class PlanScreen(DomainPage):
+    """The next step: policy, record, order, what to watch, and the way back."""
+
+    NAME = "plan"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("plan")
+
+    def question(self, store: Store, scope: Scope) -> list[Said]:
+        """Return the plan, to read."""
+        del scope
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        return judging.plan_page(store, self.policy_domain, self.bench.evidence.now())
+
+
+class DetailsScreen(DomainPage):
+    """The whole answer: blast radius and faults, who disagrees, each MX, who holds which policy, claims, decisions."""
+
+    NAME = "details"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("plan")
+
+    def question(self, store: Store, scope: Scope) -> list[Said]:
+        """Return everything beside the criteria, to read."""
+        del scope
+        from tui import judging  # noqa: PLC0415 - as above
+
+        return judging.details_page(store, self.policy_domain, self.bench.evidence.now())

@@ -12,7 +12,7 @@ from tui.draw import content, stacked
 from tui.screens.criterion import CriterionScreen
 from tui.screens.deciding import Deciding
 from tui.screens.form import Field, Form
-from tui.screens.plan import PlanScreen
+from tui.screens.plan import DetailsScreen, PlanScreen
 from tui.text import idn
 from tui.widgets.table import Column
 from tui.words import STATE_STYLES, VERDICT_STYLES, moment, place
@@ -87,8 +87,9 @@ class ReadinessScreen(Deciding):
         return stacked(*lines)
 
     def note(self) -> str:
-        """Return what the order is."""
-        return "what stands in the way first"
+        """Return what the order is, and whose word the reports have."""
+        vouched = "; files that you name count as vouched for" if self.bench.evidence.paths else ""
+        return f"what stands in the way first{vouched}"
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a State
         """Go to the rows that a criterion rests on."""
@@ -101,6 +102,10 @@ class ReadinessScreen(Deciding):
     def action_plan(self) -> None:
         """Go to the next step."""
         self.bench.push_screen(PlanScreen(self.policy_domain, top=self.top))
+
+    def action_details(self) -> None:
+        """Go to what stands beside the checklist."""
+        self.bench.push_screen(DetailsScreen(self.policy_domain, top=self.top))
 
     def action_acknowledge(self) -> None:
         """Accept the highlighted warning, after asking why."""
