@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test lint types imports check unit bench samples clean
+.PHONY: demo test lint types imports check unit bench simulate samples clean
 .DEFAULT_GOAL := test
 
 ifdef UV
@@ -42,6 +42,9 @@ unit: $(VENV)/dev
 
 bench: $(VENV)/dev  ## measure loading and questions against peers
 	$(BIN)/python bench/run.py
+
+simulate: $(VENV)/dev  ## verdicts on hundreds of histories of which the truth is known
+	$(BIN)/python -m bench.simulate
 
 samples: $(VENV)/dev  ## write sample_reports/ anew; git shows no change when nothing changed
 	$(BIN)/python sample_reports/generate.py

@@ -23,7 +23,7 @@ from tlsrpt.evidence import (
 )
 from tlsrpt.parameters import LOW_VOLUME_DAYS, Parameters
 from tlsrpt.parameters import parameters as usual
-from tlsrpt.published import Check, MxFacts
+from tlsrpt.published import Check, MxFacts, Seen
 
 if TYPE_CHECKING:
     from tlsrpt.store import Store
@@ -44,6 +44,13 @@ class _Period(NamedTuple):
     since: date
     until: date
     at: datetime
+    late: list[int]  # reports that count now and did not then
+    kept: list[int]  # those that something replaced since
+
+
+class _Version(NamedTuple):
+    report: int
+    counted: bool
 
 
 def domains(store: Store, now: datetime) -> list[str]:
@@ -67,17 +74,17 @@ def evidence(
 ) -> Evidence:
     """Return everything known about one domain at a moment."""
     with store.reading():
-        period = _period(now, parameters, days)
-        looks = published.places(store, policy_domain, at=now)
+        period = _period(store, now, parameters, days)
+        looks = _as_senders(published.places(store, policy_domain, at=now))
         names = [policy_domain, *_mx_hosts(looks, policy_domain)]
         mine = Scope(policy_domain=policy_domain, since=period.since, until=period.until)
-        claims = rows(store, "readiness_claims", Claim, mine, limit=CLAIMS)
+        claims = rows(store, "readiness_claims", Claim, mine, at=now, limit=CLAIMS)
         return Evidence(
             policy_domain=policy_domain,
             now=now,
             parameters=parameters,
             looks=looks,
-            past=published.seen(store, policy_domain, at=now),
+            past=_as_senders(published.seen(store, policy_domain, at=now)),
             sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
             # What DANE senders tell stands under the name of the MX (RFC 8460 section 1.1).
             failures=_of(store, "readiness_failures", Failure, period, names),
@@ -106,7 +113,7 @@ def board(
     """
     with store.reading():
         names = sorted({*domains(store, now), *more})
-        period = _period(now, parameters, 0)
+        period = _period(store, now, parameters, 0)
         sessions = _grouped(_all(store, "readiness_sessions", Sessions, period))
         failures = _grouped(_all(store, "readiness_failures", Failure, period))
         covered = _grouped(_all(store, "readiness_spans", Covered, period))
@@ -118,7 +125,7 @@ def board(
         looked = {one.policy_domain for one in published.checked(store, at=now)}
         found = []
         for name in names:
-            looks = published.places(store, name, at=now) if name in looked else []
+            looks = _as_senders(published.places(store, name, at=now)) if name in looked else []
             hosts = (name, *_mx_hosts(looks, name))
             found.append(
                 verdict.judge(
@@ -127,7 +134,7 @@ def board(
                         now=now,
                         parameters=parameters,
                         looks=looks,
-                        past=published.seen(store, name, at=now) if looks else (),
+                        past=_as_senders(published.seen(store, name, at=now)) if looks else (),
                         sessions=sessions[name],
                         failures=[row for host in hosts for row in failures[host]],
                         covered=covered[name],
@@ -143,9 +150,25 @@ def board(
     return sorted(found, key=lambda one: (order(one.verdict), one.evidence.policy_domain))
 
 
-def _period(now: datetime, parameters: Parameters, days: int) -> _Period:
+Looked = TypeVar("Looked", Check, Seen)
+
+
+def _as_senders(found: list[Looked]) -> list[Looked]:
+    """Return what was looked at as senders do; a test set-up says something only of a domain without such a look."""
+    return [one for one in found if one.settings.as_senders] or found
+
+
+def _period(store: Store, now: datetime, parameters: Parameters, days: int) -> _Period:
     window = max(parameters.obs_days, LOW_VOLUME_DAYS, days)
-    return _Period(last_settled(now, parameters.settle_lag_h) - timedelta(days=window - 1), now.date(), now)
+    since = last_settled(now, parameters.settle_lag_h) - timedelta(days=window - 1)
+    versions = rows(store, "readiness_versions", _Version, Scope(until=now.date()), at=now)
+    late = [one.report for one in versions if not one.counted]
+    kept = [one.report for one in versions if one.counted]
+    return _Period(since, now.date(), now, late, kept)
+
+
+def _more(period: _Period) -> dict[str, object]:
+    return {"at": period.at, "late": period.late, "kept": period.kept}
 
 
 def _mx_hosts(looks: Sequence[Check], policy_domain: str) -> list[str]:
@@ -162,13 +185,13 @@ def _of(store: Store, name: str, row: type[Row], period: _Period, names: Iterabl
         found
         for one in names
         for found in rows(
-            store, name, row, Scope(policy_domain=one, since=period.since, until=period.until), at=period.at
+            store, name, row, Scope(policy_domain=one, since=period.since, until=period.until), **_more(period)
         )
     ]
 
 
 def _all(store: Store, name: str, row: type[Row], period: _Period) -> list[Row]:
-    return rows(store, name, row, Scope(since=period.since, until=period.until), at=period.at)
+    return rows(store, name, row, Scope(since=period.since, until=period.until), **_more(period))
 
 
 Named = TypeVar("Named")

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from histories import DAY, DOMAIN, GOOGLE, HERON, MICROSOFT, NOW, WINDOW, Desk, Repair, changed, fails, history, judged
+from histories import DAY, DOMAIN, GOOGLE, HERON, MICROSOFT, NOW, WINDOW, Desk, changed, fails, history, judged
 
 from tlsrpt.evidence import Answer
 from tlsrpt.mta_sts import parse_policy
@@ -265,7 +265,7 @@ def test_a_good_domain_makes_none_of_them() -> None:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return Desk(tmp_path_factory.mktemp("planning")).load(
-        history(domain="ready.example"), history(domain="bad.example", mx2="expired", repairs=[Repair("x", "mx2", 3)])
+        history(domain="ready.example"), history(domain="bad.example", mx2="expired")
     )
 
 

@@ -136,7 +136,7 @@ CRITERIA: tuple[Criterion, ...] = (
             "every domain that takes mail is listed here and judged by itself", "RFC 8461 section 3.4"),
     _reports("C20", "time in testing",
              "Senders need days to find the policy, and mail comes in weekly rhythms.",
-             "`obs_days` in testing with the MX set of now",
+             "`obs_days` in testing with the MX set of now; `recent_days` after a way back from enforce",
              "`recent_days` at least", "-", "less", "local rule; guides: 1 to 4 weeks"),
     _reports("C21", "coverage",
              "A day without a report is no clean day; it is no day at all.",
@@ -258,7 +258,7 @@ A **settled** day ended at least `settle_lag_h` hours ago; the *recent* days are
 A failure is told apart by organization, cause and place. It **recurs** if one organization has it on `recur_days` days,
 or `recur_orgs` organizations have it, or one has it `burst_min` times on a day in `burst_rate` of its sessions. It is
 **closed** by a fix (`tlsrpt fix`) once a look after it agrees and no report about a later day has it; the day of the fix
-counts neither way, and `recent_days` settled days have to follow. Failures at an MX that is in neither DNS nor policy for
+counts neither way, and `recent_days` settled days have to follow. A report about several days counts on its last one. Failures at an MX that is in neither DNS nor policy for
 a week, and that nobody has met since, are **historical**. Closed and historical failures leave the rate.
 """
 _KINDS = {

@@ -26,6 +26,7 @@ CLASSES = {
 }
 
 _CANONICAL = re.compile(r"mode=(\S*) max_age=(\S*) mx=(.*)", re.DOTALL)
+_AGE = 10  # digits of max_age (RFC 8461 section 3.2)
 _SLACK = timedelta(days=1)  # a report is about a whole day
 
 
@@ -52,6 +53,7 @@ class Published(NamedTuple):
     spans: tuple[Span, ...]  # oldest first
     first_look: datetime | None
     ttl: int  # seconds, of the record that announces the policy
+    early: frozenset[str] = frozenset()  # policies that senders had before the first look
 
     @property
     def current(self) -> str:
@@ -68,7 +70,7 @@ def told(policy: str) -> Told | None:
     mx = frozenset(filter(None, patterns.split(",")))
     if not mx and mode != "none":
         return None
-    return Told(mode, int(age) if age.isdigit() else None, mx)
+    return Told(mode, int(age) if age.isascii() and age.isdigit() and len(age) <= _AGE else None, mx)
 
 
 def covers(policy: str, mx: str) -> bool:
@@ -116,15 +118,24 @@ def classify(policy: str, day: date, history: Published) -> str:
     if now is not None and says.mx == now.mx:
         return "partial"
     # Without a look from then nobody can tell: neither an attack nor a fault is made of that.
-    return "unseen" if history.first_look is None or begin <= history.first_look else "foreign"
+    if history.first_look is None or begin <= history.first_look:
+        return "unseen"
+    if policy in history.early:  # it may have been served until just before the first look
+        kept = _kept_from(history.first_look, says.max_age, history.ttl)
+        return "unseen" if begin <= kept else "stale"
+    return "foreign"
 
 
 def _held_until(span: Span, ttl: int) -> datetime:
-    """Return until when a report may tell of a superseded policy (RFC 8461 section 3.3)."""
+    """Return until when a report may tell of a superseded policy."""
     says = told(span.canonical)
-    age = (says.max_age if says else None) or 0
     assert span.superseded_at is not None
-    return span.superseded_at + timedelta(seconds=min(age, 10**9) + ttl) + _SLACK
+    return _kept_from(span.superseded_at, says.max_age if says else None, ttl)
+
+
+def _kept_from(last: datetime, max_age: int | None, ttl: int) -> datetime:
+    """Return until when a report may tell of a policy that was served last at a time (RFC 8461 section 3.3)."""
+    return last + timedelta(seconds=min(max_age or 0, 10**9) + ttl) + _SLACK
 
 
 def counts(kind: str, policy: str, history: Published) -> bool:

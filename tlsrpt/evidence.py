@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from tlsrpt import drift
+from tlsrpt import drift, history
 from tlsrpt.findings import Finding, criteria, judge
 from tlsrpt.mta_sts import MODES, canonical, parse_policy
 from tlsrpt.parameters import LOW_VOLUME_DAYS, Parameters
@@ -277,7 +277,11 @@ class Evidence:
     def published(self) -> drift.Published:
         """Return which policies were served when; without any look, the one that senders saw last."""
         found = drift.published(self.past, self.ttl)
-        if found.first_look is not None or not self.policies:
+        first = found.first_look
+        if first is not None:
+            early = (one.canonical for one in self.policies if datetime.combine(one.first_day, time()) <= first)
+            return found._replace(early=frozenset(early))
+        if not self.policies:
             return found
         newest = max(self.policies, key=lambda one: (one.last_day, one.first_day, one.canonical))
         since, until = (datetime.combine(day, time()) for day in (newest.first_day, newest.last_day))
@@ -313,10 +317,16 @@ class Evidence:
 
     @cached_property
     def takes_no_mail(self) -> bool:
-        """Return whether the newest look shows that the domain receives no mail, and no report of late denies it."""
-        if not self.looks or (not self.fresh and any(row.day >= self.recent_since for row in self.sessions)):
+        """Return whether every look of late shows that the domain receives no mail, and no report denies it.
+
+        Without one of late, the newest look is asked, and the reports of the recent days.
+        """
+        if not self.fresh and any(row.day >= self.recent_since for row in self.sessions):
             return False
-        return any(finding.name in {"mx-null", "mx-none"} for finding in self.findings(self.looks[0]))
+        told = [look for look in self.fresh or self.looks[:1] if self.newest_mx([look]) is not None]
+        return bool(told) and all(
+            any(finding.name in {"mx-null", "mx-none"} for finding in self.findings(look)) for look in told
+        )
 
     @cached_property
     def mode(self) -> str | None:
@@ -331,7 +341,25 @@ class Evidence:
                     seen[says.mode] += row.successful + row.failed + 1
             if seen:
                 return max(seen, key=lambda mode: (seen[mode], mode))
-        return self.served.mode if self.served is not None else None
+        if self.served is None or (self.served.mode == "enforce" and self._is_forgotten):
+            return None
+        return self.served.mode
+
+    @cached_property
+    def _is_forgotten(self) -> bool:
+        """Return whether the newest look found no policy, and no cache can hold the last one in enforce any more."""
+        newest = self.looks[0] if self.looks else None
+        if newest is None or policies_in(newest):
+            return False
+        return history.enforced_until(self.past, self.now) is None
+
+    @cached_property
+    def is_rolled_back(self) -> bool:
+        """Return whether the policy was in enforce with the same MXs right before its time in testing."""
+        now = self.served
+        told = (drift.told(span.canonical) for span in reversed(self.published.spans))
+        before = next((says for says in told if says is not None and says.mode != "testing"), None)
+        return now is not None and before is not None and before.mode == "enforce" and before.mx == now.mx
 
     # Reports
 
@@ -448,6 +476,22 @@ class Evidence:
             and not self.is_mended(row)
         ]
 
+    @cached_property
+    def failures_at(self) -> Mapping[str, Sequence[Failure]]:
+        """Return the failures at each place, none for another."""
+        found: dict[str, list[Failure]] = defaultdict(list)
+        for row in self.failures:
+            found[row.mx_key].append(row)
+        return found
+
+    @cached_property
+    def telling_of(self) -> Mapping[tuple[str, date], set[str]]:
+        """Return who told of each cause on each day, nobody for another."""
+        found: dict[tuple[str, date], set[str]] = defaultdict(set)
+        for row in self.failures:
+            found[row.cause, row.day].add(row.organization)
+        return found
+
     def fix(self, place: Place) -> Fix | None:
         """Return the newest repair that was recorded for a series, None without one."""
         fitting = (fix for fix in self.fixes if fix.cause == place.cause and fix.mx_key in {place.mx_key, ""})
@@ -493,13 +537,9 @@ class Evidence:
 
     def passed_since(self, place: Place, after: datetime) -> bool:
         """Return whether the newest looks after a time, at least one, find the cause gone at its place."""
-        later = [look for look in self.looks if look.checked_at > after and self.is_usual(look)]
+        later = [look for look in self.looks if look.checked_at > after and look.settings.as_senders]
         verdicts = [found for look in later if (found := self.passes(look, place)) is not None]
         return bool(verdicts) and all(verdicts)
-
-    def is_usual(self, look: Check) -> bool:
-        """Return whether a look was made as senders look: with their ports and authorities."""
-        return all(finding.name != "non-standard" for finding in self.findings(look))
 
     def passes(self, look: Check, place: Place) -> bool | None:
         """Return whether a look finds a cause gone at its place, None if it cannot tell."""
@@ -513,7 +553,11 @@ class Evidence:
             return True  # nobody is sent there any more
         served = policies_in(look)
         if cause == "mx-not-in-policy":
-            return all(drift.covers(text, mx_key) for text in served) if served and hosts is not None else None
+            # A report that names no MX may mean any of them.
+            wanted = {mx_key} if named else hosts
+            return (
+                all(drift.covers(text, host) for text in served for host in wanted or ()) if served and hosts else None
+            )
         if cause in POLICY_CAUSES:
             levels = [one.level for one in findings if "C02" in criteria(one, self.policy_domain)]
             return _state(levels) if served or levels else None
@@ -560,7 +604,7 @@ class Evidence:
                 elements[row.report, row.policy].append(row)
         found = []
         for rows in elements.values():
-            over = [row for row in rows if row.impact in BLOCKING and self._is_over(row)]
+            over = [row for row in rows if row.impact in BLOCKING and self.is_over(row)]
             if over:
                 first = rows[0]
                 blocked, evaluated = _without(rows, over)
@@ -568,7 +612,8 @@ class Evidence:
                 found.append((key, first.would_block - blocked, first.evaluated - evaluated))
         return found
 
-    def _is_over(self, row: Failure) -> bool:
+    def is_over(self, row: Failure) -> bool:
+        """Return whether a failure is none of the policy and the servers of now."""
         return self.is_mended(row) or self.status(fingerprint(row)) in {"closed", "historical"}
 
     @cached_property
@@ -601,7 +646,9 @@ def _without(rows: Sequence[Failure], over: Sequence[Failure]) -> tuple[int, int
     less = sum(row.sessions for row in over)
     blocking = sum(row.sessions for row in rows if row.impact in BLOCKING) - less
     unavailable = sum(row.sessions for row in rows if row.cause in POLICY_CAUSES)
-    failed = max(0, first.failed - less)
+    # A session may stand in several rows: as many may have failed still as the rows that are left tell of.
+    unexplained = max(0, first.failed - sum(row.sessions for row in rows))
+    failed = min(first.failed, sum(row.sessions for row in rows) - less + unexplained)
     # Without failures in the summary the rows are believed; with some, it bounds them.
     blocked = blocking if not first.failed else min(blocking, failed)
     evaluated = first.successful + max(failed - min(failed, unavailable), blocked)

@@ -179,11 +179,11 @@ class Looks:
         self._judged: dict[Moment, Look] = {}
         moments: dict[tuple[str, Settings], set[datetime]] = defaultdict(set)
         for row in evidence.past:
-            if _is_usual(row.settings):
+            if row.settings.as_senders:
                 self._rows[row.vantage, row.settings].append(row)
                 moments[row.vantage, row.settings] |= {row.first_seen, row.last_seen}
         for look in evidence.looks:
-            if _is_usual(look.settings):
+            if look.settings.as_senders:
                 self._given[look.vantage, look.settings, look.checked_at] = look
                 moments[look.vantage, look.settings].add(look.checked_at)
         self._moments = {key: sorted(found) for key, found in moments.items()}
@@ -228,16 +228,6 @@ class Looks:
                 row.observation for row in self._rows[vantage, settings] if row.first_seen <= at <= row.last_seen
             ),
         )
-
-
-def _is_usual(settings: Settings) -> bool:
-    """Return whether a look was made as senders look: another port or authority says nothing about their mail."""
-    usual = Settings()
-    return (settings.smtp_port, settings.https_port, settings.ca_file) == (
-        usual.smtp_port,
-        usual.https_port,
-        usual.ca_file,
-    )
 
 
 class _Seen(NamedTuple):
@@ -517,12 +507,9 @@ def _beside(evidence: Evidence, place: Place, name: str, days: Sequence[date]) -
     first, last = days[0] - timedelta(days=1), days[-1] + timedelta(days=1)
     told = {
         (row.organization, row.cause)
-        for row in evidence.failures
-        if row.organization != name
-        and row.mx_key in there
-        and row.cause != place.cause
-        and row.impact != "none"
-        and first <= row.day <= last
+        for key in there
+        for row in evidence.failures_at[key]
+        if row.organization != name and row.cause != place.cause and row.impact != "none" and first <= row.day <= last
     }
     return [f"{other} told of {another} there" for other, another in sorted(told)[:_FEW]]
 
@@ -550,10 +537,9 @@ def _alike(evidence: Evidence, place: Place, days: Sequence[date]) -> set[str]:
     first, last = days[0] - timedelta(days=1), days[-1] + timedelta(days=1)
     return {
         row.organization
-        for row in evidence.failures
-        if row.cause == place.cause
-        and first <= row.day <= last
-        and (row.mx_key == place.mx_key or row.mx_key in addresses)
+        for key in {place.mx_key} | addresses
+        for row in evidence.failures_at[key]
+        if row.cause == place.cause and first <= row.day <= last
     }
 
 
@@ -582,11 +568,9 @@ def _mended(evidence: Evidence, rows: Iterable[Failure]) -> str:
 def _others(evidence: Evidence, place: Place, names: Sequence[str], days: Sequence[date]) -> list[str]:
     """Return who else succeeded on the days of failures and told nothing like them, most days first."""
     wanted = "tlsa" if place.cause in _DANE else "sts"
-    alike = {
-        row.organization
-        for row in evidence.failures
-        if row.day in days and (row.cause == place.cause or (row.mx_key == place.mx_key and is_host(row.mx_key)))
-    }
+    alike = set().union(*(evidence.telling_of[place.cause, day] for day in days))
+    if is_host(place.mx_key):
+        alike |= {row.organization for row in evidence.failures_at[place.mx_key] if row.day in days}
     found: dict[str, set[date]] = defaultdict(set)
     for row in evidence.sessions:
         if (

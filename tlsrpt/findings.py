@@ -282,7 +282,7 @@ class _Judge:
         for fault in found[-1:]:  # the last one has taken the place of those before
             since = f"id {fault.id} since {moment(fault.since)}"
             if fault.name == "id-kept":
-                lately = self._now - fault.since < _GRACE
+                lately = self._check.checked_at - fault.since < _GRACE  # as of the look: it knows no more
                 changed = "policy-changed-lately" if lately else "policy-changed-id-kept"
                 yield self._find(changed, name, f"{since} with another policy than before")
             else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tlsrpt import drift, history
@@ -15,10 +16,22 @@ from tlsrpt.certificate import moment
 from tlsrpt.criteria import Fact, Found
 from tlsrpt.evidence import FRESH, Evidence, policies_in
 from tlsrpt.findings import Finding, criteria, judge
-from tlsrpt.published import Check, Face, FetchFacts, MxFacts, MxTlsFacts, TlsaFacts, TxtFacts
+from tlsrpt.published import (
+    Answer,
+    Check,
+    Face,
+    FetchFacts,
+    HostFacts,
+    MxFacts,
+    MxTlsFacts,
+    Observation,
+    TlsaFacts,
+    TxtFacts,
+    subject,
+)
 
 if TYPE_CHECKING:
-    from tlsrpt.published import Observation, Seen
+    from tlsrpt.published import Seen
 
 Looked = Callable[[Evidence, Check], Found]
 
@@ -28,18 +41,36 @@ _LINES = 8  # of what was seen of one thing
 _TWO = 2  # places to look from, for a domain with little mail
 
 
-def _looked(judge: Looked, *kinds: str) -> Callable[[Evidence], Found]:
-    """Return the criterion as the newest fresh look answers it that can tell, with what that look saw of `kinds`."""
+def _looked(judge: Looked, *kinds: str, everywhere: bool = False) -> Callable[[Evidence], Found]:
+    """Return the criterion as the newest fresh look answers it that can tell, with what that look saw of `kinds`.
+
+    `everywhere`: what fails as seen from one place fails, whatever others see, until that place sees otherwise
+    or a later fix is recorded: senders are in many places.
+    """
 
     def found(evidence: Evidence) -> Found:
         answers = [(judge(evidence, look), look) for look in evidence.fresh]
         if not answers:
             return _not_looked(evidence)
         answer, look = next(((one, by) for one, by in answers if one.state != "UNKNOWN"), answers[0])
+        if everywhere and answer.state != "FAIL":
+            newest = {by.vantage: (one, by) for one, by in reversed(answers)}
+            failing = (pair for pair in newest.values() if pair[0].state == "FAIL" and not _is_fixed(evidence, *pair))
+            worse, seen_by = next(failing, (answer, look))
+            if worse is not answer:
+                other = f"{worse.reason}, as seen from {seen_by.vantage}; not from {look.vantage}"
+                answer, look = worse._replace(reason=other), seen_by
         remedy = answer.remedy or ("" if answer.state in {"PASS", "N-A"} else _look_again(evidence))
         return answer._replace(facts=answer.facts + tuple(_seen(look, kinds)), remedy=remedy)
 
     return found
+
+
+def _is_fixed(evidence: Evidence, found: Found, look: Check) -> bool:
+    """Return whether a repair of every host that a look found failing was recorded after it."""
+    failing = {fact.about.partition(" ")[0] for fact in found.facts if fact.detail.startswith("fail: ")}
+    later = {fix.mx_key for fix in evidence.fixes if fix.fixed_at > look.checked_at}
+    return bool(failing) and ("" in later or failing <= later)
 
 
 def _seen(look: Check, kinds: Sequence[str]) -> Iterator[Fact]:
@@ -52,11 +83,11 @@ def _seen(look: Check, kinds: Sequence[str]) -> Iterator[Fact]:
 
 
 def _look_again(evidence: Evidence) -> str:
-    return f"Look again (p), or `tlsrpt check {evidence.policy_domain}`; from another network if need be."
+    return f"Look again (p), or `tlsrpt check {quote(evidence.policy_domain)}`; from another network if need be."
 
 
 def _not_looked(evidence: Evidence) -> Found:
-    remedy = f"Look now (p), or `tlsrpt check {evidence.policy_domain}`."
+    remedy = f"Look now (p), or `tlsrpt check {quote(evidence.policy_domain)}`."
     if not evidence.looks:
         return Found("UNKNOWN", "never looked at", remedy)
     hours = int((evidence.now - evidence.looks[0].checked_at).total_seconds() // 3600)
@@ -118,7 +149,7 @@ def _steady(evidence: Evidence, found: Found, criterion: str) -> Found:
         f"good now, but {', '.join(subjects[:2])} was failing at {moment(last)}",
         "Find out why; if it was repaired, record it with `tlsrpt fix`, else look more often: it may come back.",
         found.facts + facts,
-        tuple(subjects),
+        tuple(sorted(f"{row.observation.subject} {row.last_seen}" for row in bad)),
     )
 
 
@@ -132,13 +163,20 @@ def was_bad(evidence: Evidence, row: Seen, criterion: str) -> bool:
         checked_at=row.last_seen,
         vantage=row.vantage,
         settings=row.settings,
-        observations=(seen,),
+        observations=(seen, *_its_host(seen)),
     )
     found = judge(alone)
     if not any(one.level == "fail" and criterion in criteria(one, evidence.policy_domain) for one in found):
         return False
     places = {seen.host, ""} if criterion == "C05" else {"*", "", seen.host}
     return not any(fix.mx_key in places and fix.fixed_at.date() >= row.last_seen.date() for fix in evidence.fixes)
+
+
+def _its_host(seen: Observation) -> Iterator[Observation]:
+    """Yield the host of a policy, without which nothing is said about how it is served."""
+    if isinstance(seen.facts, FetchFacts):
+        found = Answer(status="found")
+        yield Observation(subject=seen.host, facts=HostFacts(a=found, aaaa=found, addresses=(seen.address,)))
 
 
 def _usual(evidence: Evidence, look: Check, found: Found) -> Found:
@@ -158,7 +196,7 @@ def _young(evidence: Evidence) -> Found | None:
     return Found(
         "UNKNOWN",
         f"looked at since {moment(since) if since else 'never'} only; {FRESH.days * 24} h are asked for",
-        f"Look again tomorrow: `tlsrpt check {evidence.policy_domain}`, best from cron.",
+        f"Look again tomorrow: `tlsrpt check {quote(evidence.policy_domain)}`, best from cron.",
     )
 
 
@@ -199,7 +237,7 @@ def mode(evidence: Evidence, look: Check) -> Found:
     if not served:
         unseen = fetch(evidence, look).state == "UNKNOWN"
         reason = "the policy was not reached from here" if unseen else "there is no policy"
-        return Found("UNKNOWN" if unseen else "FAIL", reason, f"`tlsrpt setup {domain}` writes what is missing.")
+        return Found("UNKNOWN" if unseen else "FAIL", reason, f"`tlsrpt setup {quote(domain)}` writes what is missing.")
     if "none" in modes:
         return Found(
             "FAIL", "mode none: the policy is withdrawn", "Publish mode: testing with a new id to begin again."
@@ -231,7 +269,8 @@ def covered(evidence: Evidence, look: Check) -> Found:
         if found.state == "WARN":
             reason = f"{reason}; {found.reason}"
         remedy = found.remedy or "Wait until a week has passed, and see that no MX comes and goes."
-        return Found("WARN", reason, remedy, found.facts + told, (*found.basis, "mx changed"))
+        changed = tuple(sorted(f"mx {', '.join(sorted(one))}" for one in sets))
+        return Found("WARN", reason, remedy, found.facts + told, (*found.basis, *changed))
     return found
 
 
@@ -254,15 +293,24 @@ def tls(evidence: Evidence, look: Check) -> Found:
     found = _by_findings(evidence, look, "C05", good)
     if found.state in {"FAIL", "UNKNOWN"}:
         return found
-    missed = [host for host in evidence.mx_hosts if host not in hosts]
+    missed = [host for host in evidence.mx_hosts if host not in hosts] + list(_not_contacted(evidence, look))
     if missed or not seen:
         return Found("UNKNOWN", f"not looked at: {', '.join(missed) or 'any MX'}", facts=found.facts)
     return _usual(evidence, look, _steady(evidence, found, "C05"))
 
 
+def _not_contacted(evidence: Evidence, look: Check) -> Iterator[str]:
+    """Yield the addresses of MXs that a look knows and says nothing of."""
+    seen = {found.subject for found, _ in look.all(MxTlsFacts)}
+    for host in evidence.mx_hosts:
+        facts = look.one(HostFacts, host)
+        there = [subject(host, address) for address in facts.addresses] if facts is not None else []
+        yield from (one for one in there if one not in seen)
+
+
 def every_place(evidence: Evidence) -> Found:
     """C05 over all looks; a domain with little mail is to be seen from two places."""
-    found = _looked(tls, "mx-tls")(evidence)
+    found = _looked(tls, "mx-tls", everywhere=True)(evidence)
     if found.state not in {"PASS", "WARN"} or not evidence.is_low_volume:
         return found
     places = {look.vantage for look in evidence.fresh if tls(evidence, look).state in {"PASS", "WARN"}}
@@ -271,7 +319,7 @@ def every_place(evidence: Evidence) -> Found:
     return Found(
         "UNKNOWN",
         f"so little mail that a second place has to see it too; seen from {', '.join(places)} alone",
-        f"Run `tlsrpt check {evidence.policy_domain} --format json` on another machine and load the file here.",
+        f"Run `tlsrpt check {quote(evidence.policy_domain)} --format json` on another machine and load the file here.",
         found.facts,
     )
 
@@ -379,11 +427,11 @@ def dane(evidence: Evidence, look: Check) -> Found:
 
 JUDGES: Mapping[str, Callable[[Evidence], Found]] = {
     "C01": _looked(record, "mta-sts-record"),
-    "C02": _looked(fetch, "policy"),
+    "C02": _looked(fetch, "policy", everywhere=True),
     "C03": _looked(mode, "policy", "mta-sts-record"),
     "C04": _looked(covered, "mx", "policy"),
     "C05": every_place,
-    "C06": _looked(lasting, "mx-tls", "policy"),
+    "C06": _looked(lasting, "mx-tls", "policy", everywhere=True),
     "C07": _looked(reports_asked_for, "tlsrpt-record"),
     "C08": _looked(max_age, "policy"),
     "C09": _looked(ids, "mta-sts-record", "policy"),

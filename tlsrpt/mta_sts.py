@@ -335,6 +335,11 @@ def _mx(lines: list[_Line], mode: str, lints: list[Lint]) -> tuple[str, ...]:
     return tuple(value.lower() for value in values)
 
 
+def is_mx(pattern: str) -> bool:
+    """Return whether a policy can hold a host or pattern."""
+    return not _mx_fault(pattern)
+
+
 def _mx_fault(pattern: str) -> str:
     """Return what keeps a pattern from being one (RFC 8461 section 3.2, `Domain` of RFC 5321), "" if nothing."""
     if _is_address(pattern.strip("[]")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from tlsrpt import drift, history, mta_sts
@@ -141,10 +142,10 @@ def _step(judgement: Judgement, max_age: int | None) -> _Next:
     if judgement.verdict == "N_A":
         return "none", False, "The domain takes no mail: there is nothing to plan.", (), None
     if evidence.history_since is None and evidence.sts:
-        words = f"Not due: nobody looked at the domain yet. `tlsrpt check {domain}`, or p on the screen."
+        words = f"Not due: nobody looked at the domain yet. `tlsrpt check {quote(domain)}`, or p on the screen."
         return "wait", False, words, _needs(judgement), None
     if evidence.served is None:
-        words = f"No policy was seen yet: `tlsrpt setup {domain}` says what to publish first."
+        words = f"No policy was seen yet: `tlsrpt setup {quote(domain)}` says what to publish first."
         return "set up", True, words, (), None
     mode = evidence.mode
     if mode == "enforce":
@@ -179,7 +180,8 @@ def _in_testing(judgement: Judgement, max_age: int | None) -> _Next:
         first = judgement.in_the_way[0]
         return "wait", False, f"Not due: too little is known. {first.remedy}", needs, None
     if judgement.verdict == "READY_WITH_WARNINGS" and needs:
-        words = f"Not due before somebody accepts the warnings: `tlsrpt acknowledge {domain} CRITERION --reason TEXT`."
+        command = f"`tlsrpt acknowledge {quote(domain)} CRITERION --reason TEXT`"
+        words = f"Not due before somebody accepts the warnings: {command}."
         return "acknowledge", False, words, needs, None
     first_age = evidence.parameters.max_age_enforce_first
     wanted = min(first_age, LADDER[1]) if max_age is None else max_age
@@ -212,8 +214,12 @@ def _planned(evidence: Evidence, max_age: int) -> Iterator[Need]:
         words = f"a change is planned on {given.on_day}: {given.note or 'see C42'}"
         reason = f"{words}; it falls within max_age, which lasts until {end.date()}" if inside else words
         yield Need("FAIL" if inside else "PASS", what, reason)
+    elif given is not None and not given.answer and given.on_day is None:
+        command = f"tlsrpt answer {quote(evidence.policy_domain)} C42 no --on DAY"
+        yield Need("UNKNOWN", what, f"C42 was answered no, but not when: `{command}`")
     else:
-        yield Need("PASS", what, "none was told" if given is None or given.answer else "C42 was answered no, undated")
+        past = given is not None and given.on_day is not None
+        yield Need("PASS", what, f"the change of {given.on_day} is past" if given and past else "none was told")
 
 
 # In force
@@ -485,7 +491,10 @@ def _way(evidence: Evidence, title: str, policy: mta_sts.Policy, suffix: str) ->
             body.replace("\r\n", "\n"),
         ),
         Step(
-            "See that every address serves it", "", ("Go on only if C02 passes.",), f"tlsrpt check {domain} --fresh\n"
+            "See that every address serves it",
+            "",
+            ("Go on only if C02 passes.",),
+            f"tlsrpt check {quote(domain)} --fresh\n",
         ),
         Step(
             "Then publish the record with its new id",
@@ -497,9 +506,10 @@ def _way(evidence: Evidence, title: str, policy: mta_sts.Policy, suffix: str) ->
             "See that every name server of the zone has it",
             "",
             (),
-            f'for ns in $(dig +short NS {domain}); do dig +short TXT _mta-sts.{domain} "@$ns"; done\n',
+            f"for ns in $(dig +short NS {quote(domain)}); do"
+            f' dig +short TXT {quote(f"_mta-sts.{domain}")} "@$ns"; done\n',
         ),
-        Step("Watch", "", _what_to_watch(policy), f"tlsrpt ready {domain}\n"),
+        Step("Watch", "", _what_to_watch(policy), f"tlsrpt ready {quote(domain)}\n"),
     )
     return Way(title, body, record, steps, times(evidence, evidence.now))
 
@@ -511,6 +521,7 @@ def _what_to_watch(policy: mta_sts.Policy) -> tuple[str, ...]:
         "Every 15 minutes the policy, every hour record and MXs, every 6 hours each MX: `tlsrpt check` from cron.",
         "Every day the reports: nine in ten sessions should be under enforce after 3 settled days.",
         "Reports lag 12 to 36 hours: alarms of checks and complaints of partners come first.",
+        f"After {_LEAST.days} days `tlsrpt plan` tells whether max_age may be raised; until then stay on this rung.",
     )
 
 
@@ -523,12 +534,12 @@ def _new_id(evidence: Evidence, suffix: str) -> str:
     return found
 
 
-def back(evidence: Evidence, after: Way | None = None) -> Way:
-    """Return the way back to testing; `after` is a way to enforce that may have been gone by then."""
-    served = evidence.served
-    assert served is not None
-    age = evidence.parameters.max_age_testing
-    policy = mta_sts.Policy("testing", age, _mx(served) or evidence.mx_hosts)
+def back(evidence: Evidence, after: Way | None = None) -> Way | None:
+    """Return the way back to testing, None if no MX is known; `after` is a way to enforce that may be gone by then."""
+    patterns = _patterns(evidence)
+    if not patterns:
+        return None
+    policy = mta_sts.Policy("testing", evidence.parameters.max_age_testing, patterns)
     way = _way(evidence, f"Take {evidence.policy_domain} back to testing", policy, "back")
     planned = mta_sts.parse_policy(after.policy)[0] if after is not None else None
     if planned is not None and planned.mode == "enforce":
@@ -537,11 +548,16 @@ def back(evidence: Evidence, after: Way | None = None) -> Way:
     return way._replace(steps=way.steps[1:])
 
 
+def _patterns(evidence: Evidence) -> tuple[str, ...]:
+    """Return the MXs of the policy that is served; if it has none, those in DNS that a policy can hold."""
+    served = evidence.served
+    mx = _mx(served) if served is not None else ()
+    return mx or tuple(host for host in evidence.mx_hosts if mta_sts.is_mx(host))
+
+
 def removal(evidence: Evidence) -> Way:
     """Return the way to no policy at all (RFC 8461 section 8.3)."""
-    served = evidence.served
-    assert served is not None
-    policy = mta_sts.Policy("none", _SHORT_ENFORCE, _mx(served) or evidence.mx_hosts)
+    policy = mta_sts.Policy("none", _SHORT_ENFORCE, _patterns(evidence))
     way = _way(evidence, f"Remove MTA-STS from {evidence.policy_domain}", policy, "none")
     gone = max(_all_expired(evidence, evidence.now), evidence.now + timedelta(seconds=_SHORT_ENFORCE))
     last = Step(
@@ -640,7 +656,7 @@ def mistakes(judgement: Judgement, way: Way | None = None) -> Iterator[Mistake]:
         for host, until in _ends(evidence):
             if evidence.now < until < end:
                 detail = f"the certificate of {host} ends {moment(until)}, within max_age"
-                remedy = f"See that it is renewed in time and looked at again: `tlsrpt check {domain}`."
+                remedy = f"See that it is renewed in time and looked at again: `tlsrpt check {quote(domain)}`."
                 yield Mistake("certificate-ends-within-max-age", detail, remedy)
 
 

@@ -46,6 +46,11 @@ class Settings(BaseModel):
     # "": this machine's name, else its address. It goes out as it is, so it is one word of printable ASCII.
     ehlo_name: Annotated[str, Field(max_length=255, pattern=r"^[!-~]*$")] = ""
 
+    @property
+    def as_senders(self) -> bool:
+        """Whether what was looked at is what senders meet: at another port or by another authority is a test set-up."""
+        return (self.smtp_port, self.https_port, self.ca_file) == (25, 443, "")
+
 
 class Answer(BaseModel):
     """What DNS said to one question.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,14 +64,25 @@ def series(evidence: Evidence, rows: Iterable[Failure]) -> list[Series]:
 
 
 def _recurs(
-    rows: Iterable[Failure], counted: Mapping[tuple[str, date], int], parameters: Parameters
+    rows: Sequence[Failure], counted: Mapping[tuple[str, date], int], parameters: Parameters
 ) -> tuple[str, ...]:
-    """Return why failures of one place recur (the rule of docs/criteria.md), () if they do not."""
+    """Return why failures of one place recur (the rule of docs/criteria.md), () if they do not.
+
+    A burst is a share of the sessions under the same policy type: those of an `sts` policy are `counted`.
+    """
     days: dict[str, set[date]] = defaultdict(set)
-    on_day: dict[tuple[str, date], int] = defaultdict(int)
+    on_day: dict[tuple[str, date, str], int] = defaultdict(int)
     for row in rows:
         days[row.organization].add(row.day)
-        on_day[row.organization, row.day] += row.sessions
+        on_day[row.organization, row.day, row.policy_type] += row.sessions
+    of_type: dict[tuple[str, date, str], int] = defaultdict(int)
+    for row in {(row.report, row.policy): row for row in rows if row.policy_type != "sts"}.values():
+        of_type[row.organization, row.day, row.policy_type] += row.successful + row.failed
+
+    def share(organization: str, day: date, policy_type: str) -> float:
+        whole = counted.get((organization, day), 0) if policy_type == "sts" else of_type[organization, day, policy_type]
+        return on_day[organization, day, policy_type] / whole if whole else 1.0
+
     found = []
     if len(days) >= parameters.recur_orgs and sum(on_day.values()) >= 2:
         found.append(f"{len(days)} organizations")
@@ -82,7 +93,7 @@ def _recurs(
     ]
     found += [
         f"{organization} {sessions:,} times on {day}"
-        for (organization, day), sessions in sorted(on_day.items())
-        if sessions >= parameters.burst_min and sessions >= parameters.burst_rate * counted.get((organization, day), 0)
+        for (organization, day, policy_type), sessions in sorted(on_day.items())
+        if sessions >= parameters.burst_min and share(organization, day, policy_type) >= parameters.burst_rate
     ]
     return tuple(found)

@@ -5,9 +5,11 @@ Only reports whose origin is trusted are looked at. A day without a report is no
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from shlex import quote
 
 from tlsrpt import drift
 from tlsrpt.bounds import lower, upper
@@ -23,7 +25,7 @@ _ORG_SESSIONS, _ORG_RATE = 20, 0.05  # of C26
 _CLUSTER, _LARGEST = 0.1, 0.9  # of C25: bound over days of organizations, share of the largest one
 _TRANSIENT, _UNCLASSIFIED, _UNCLASSIFIED_LESS = 0.01, 0.01, 0.001
 _CURRENT, _CURRENT_LESS, _STALE, _ABSENT = 0.95, 0.8, 0.05, 0.5
-_BLIND, _AUTHENTIC, _AUTHENTIC_LESS, _POOR = 0.2, 0.9, 0.5, 0.05
+_BLIND, _AUTHENTIC, _AUTHENTIC_LESS, _POOR, _POOR_MOST = 0.2, 0.9, 0.5, 0.05, 0.5
 _KNOWN_CAUSES = RESULT_TYPES | {"mx-not-in-policy", "transient", "tls-negotiation", "unexplained", "unclassified"}
 _REASONS = 2  # that a failure recurs, told in a line
 _ROWS = 200  # facts of one state that are kept
@@ -99,12 +101,13 @@ def time_in_testing(evidence: Evidence) -> Found:
         return Found("UNKNOWN", "no policy in testing was seen", "See C02 and C03.", facts[:_ROWS])
     days = (evidence.settled - began).days + 1
     since = f"since {began}, {_days(max(0, days))} settled"
-    wanted = max(asked.obs_days, evidence.obs_days)
+    # After a way back from enforce with the same MXs, a clean week is enough: the way was tried already.
+    wanted = asked.recent_days if evidence.is_rolled_back else max(asked.obs_days, evidence.obs_days)
     remedy = f"Wait: {_days(wanted)} are reached when {began + timedelta(days=wanted - 1)} has settled."
     if days >= wanted:
         return Found("PASS", since, facts=facts[:_ROWS])
     if days >= asked.recent_days:
-        return Found("WARN", f"{since} of {wanted}", remedy, facts[:_ROWS], ("less than asked for",))
+        return Found("WARN", f"{since} of {wanted}", remedy, facts[:_ROWS], (f"since {began}",))
     return Found("UNKNOWN", f"{since} of {wanted}", remedy, facts[:_ROWS])
 
 
@@ -188,12 +191,12 @@ def recurring(evidence: Evidence) -> Found:
         first = bad[0]
         more = f", and {len(bad) - 1} more series" if len(bad) > 1 else ""
         reason = f"{_told(first)}: {_sessions(first.sessions)}, recurring ({_again(first)}){more}"
-        remedy = f"Mend it (`tlsrpt explain {first.place.cause}`), look again, then record it: `tlsrpt fix`."
+        remedy = f"Mend it (`tlsrpt explain {quote(first.place.cause)}`), look again, then record it: `tlsrpt fix`."
         return Found("FAIL", reason, remedy, _failed(row for one in bad for row in one.rows), _basis(bad))
     waiting = [one for one in found if one.status == "waiting"]
     if waiting:
         first = waiting[0]
-        remedy = f"Look now: `tlsrpt check {evidence.policy_domain}`. The fix counts once a look agrees with it."
+        remedy = f"Look now: `tlsrpt check {quote(evidence.policy_domain)}`. The fix counts once a look agrees with it."
         return Found("UNKNOWN", f"{_told(first)}: fixed, but no look since has seen it", remedy, _failed(first.rows))
     if (clean := _clean_since_fix(evidence)) is not None and clean < asked.recent_days:
         reason = f"{clean} of {_days(asked.recent_days)} settled since the last fix"
@@ -207,7 +210,8 @@ def recurring(evidence: Evidence) -> Found:
         first = once[0]
         more = f", and {len(once) - 1} more" if len(once) > 1 else ""
         reason = f"{_told(first)}: {_sessions(first.sessions)}, not recurring{more}"
-        return Found("WARN", reason, "See who is at fault; wait whether it comes back.", _failed(rows), _basis(once))
+        basis = _events(row for one in once for row in one.rows)
+        return Found("WARN", reason, "See who is at fault; wait whether it comes back.", _failed(rows), basis)
     passing = [row for row in evidence.failures if row.cause == "transient" and row.day >= evidence.recent_since]
     number = sum(row.sessions for row in passing)
     total = sum(row.evaluated for row in evidence.evaluated if row.day >= evidence.recent_since)
@@ -256,12 +260,24 @@ def rate(evidence: Evidence) -> Found:
         if cluster > _CLUSTER or share > _LARGEST:
             why = f"{units:,} days of organizations" if cluster > _CLUSTER else f"{_percent(share)} from {largest}"
             remedy = "Wait for more organizations and days."
-            return Found("WARN", f"{told}; but only {why}", remedy, facts, ("few units",))
+            return Found("WARN", f"{told}; but only {why}", remedy, facts, ("few units", *_blocked(evidence)))
         return Found("PASS", told, facts=facts)
     remedy = "Wait for more sessions, or mend what fails."
     if high <= asked.p_warn or (evidence.is_low_volume and not blocked):
-        return Found("WARN", f"{told}; {_percent(asked.p_target)} is asked for", remedy, facts, ("above target",))
+        basis = ("above target", *_blocked(evidence))
+        return Found("WARN", f"{told}; {_percent(asked.p_target)} is asked for", remedy, facts, basis)
     return Found("UNKNOWN", f"{told}; too little to tell", remedy, facts)
+
+
+def _blocked(evidence: Evidence) -> tuple[str, ...]:
+    """Return what the rate is made of, each series with the days on which it failed."""
+    rows = [row for row in evidence.blocking if row.day >= evidence.obs_since and not evidence.is_over(row)]
+    return _events(rows)
+
+
+def _events(rows: Iterable[Failure]) -> tuple[str, ...]:
+    """Return failures as what a warning rests on: another day of the same is something new."""
+    return tuple(sorted({f"{row.day} {row.organization} {row.cause} {row.mx_key}" for row in rows}))
 
 
 def _cluster(evidence: Evidence) -> tuple[float, int]:
@@ -306,7 +322,8 @@ def by_organization(evidence: Evidence) -> Found:
         return Found("PASS", f"none of {len(counted)} fails in over {_ORG_RATE:.0%} of its sessions", facts=facts)
     told = ", ".join(f"{name} {counted[name].blocked:,} of {counted[name].evaluated:,}" for name in bad)
     large = len(bad) >= 2 or bad[0] in evidence.parameters.anchor_orgs
-    remedy = f"See what {bad[0]} fails on: `tlsrpt failures {evidence.policy_domain} --organization {bad[0]}`."
+    command = f"tlsrpt failures {quote(evidence.policy_domain)} --organization {quote(bad[0])}"
+    remedy = f"See what {bad[0]} fails on: `{command}`."
     return Found("FAIL" if large else "WARN", told, remedy, facts, tuple(bad))
 
 
@@ -348,7 +365,10 @@ def drifted(evidence: Evidence) -> Found:
     if shares.get("current", 0) >= _CURRENT:
         return Found("PASS", told, facts=shown)
     remedy = "Wait until caches have run out; then look at the id (C09)."
-    return Found("WARN", f"{told}; {_CURRENT:.0%} is asked for", remedy, shown, ("not all current",))
+    basis = [row.canonical for row in rows if evidence.kind(row) != "current"]
+    if shares.get("current", 0) < _CURRENT_LESS:
+        basis.append(f"less than {_CURRENT_LESS:.0%} current")
+    return Found("WARN", f"{told}; {_CURRENT:.0%} is asked for", remedy, shown, tuple(sorted(set(basis))))
 
 
 def _weight(row: Sessions) -> int:
@@ -357,7 +377,7 @@ def _weight(row: Sessions) -> int:
 
 
 def _look(evidence: Evidence) -> str:
-    return f"Look now: `tlsrpt check {evidence.policy_domain}`."
+    return f"Look now: `tlsrpt check {quote(evidence.policy_domain)}`."
 
 
 def available(evidence: Evidence) -> Found:
@@ -377,7 +397,7 @@ def available(evidence: Evidence) -> Found:
     if invalid:
         names = ", ".join(sorted({row.organization for row in invalid}))
         causes = ", ".join(sorted({row.cause for row in invalid}))
-        remedy = f"Mend it (`tlsrpt explain {invalid[0].cause}`), then record it: `tlsrpt fix`."
+        remedy = f"Mend it (`tlsrpt explain {quote(invalid[0].cause)}`), then record it: `tlsrpt fix`."
         return Found("FAIL", f"{causes} at {names}", remedy, facts)
     found = series(evidence, rows)
     again = _recurring_at(found)
@@ -401,7 +421,11 @@ def _recurring_at(found: Sequence[Series]) -> set[str]:
     for one in found:
         if any(reason.endswith(" organizations") for reason in one.recurring):
             again |= set(one.organizations)
-        again |= {reason.partition(" ")[0] for reason in one.recurring if not reason.endswith(" organizations")}
+        again |= {
+            name
+            for name in one.organizations
+            if any(re.fullmatch(rf"{re.escape(name)} (on \d+ days|[\d,]+ times on \S+)", why) for why in one.recurring)
+        }
     return again
 
 
@@ -435,7 +459,7 @@ def blind(evidence: Evidence) -> Found:
     told = f"{_percent(share)} of the sessions from {len(theirs)} that see no policy"
     if failing:
         reason = f"{told}; {_told(failing[0])} recurs there"
-        remedy = f"Mend it before they see enforce: `tlsrpt explain {failing[0].place.cause}`."
+        remedy = f"Mend it before they see enforce: `tlsrpt explain {quote(failing[0].place.cause)}`."
         facts = _failed(row for one in failing for row in one.rows) + facts
         return Found("FAIL", reason, remedy, facts[:_ROWS], _basis(failing))
     if share >= _BLIND:
@@ -453,10 +477,11 @@ def under_dane(evidence: Evidence) -> Found:
         return Found("PASS", f"none since {evidence.recent_since}", facts=facts)
     first = next((one for one in found if one.recurring), found[0])
     told = f"{_told(first)}: {_sessions(first.sessions)} at {', '.join(first.organizations)}"
-    remedy = f"Mail of these senders fails today, and enforce is not the cause: `tlsrpt explain {first.place.cause}`."
+    command = f"tlsrpt explain {quote(first.place.cause)}"
+    remedy = f"Mail of these senders fails today, and enforce is not the cause: `{command}`."
     if any(one.recurring for one in found):
         return Found("FAIL", f"{told}, recurring; enforce is not the cause", remedy, facts, _basis(found))
-    return Found("WARN", f"{told}, not recurring", remedy, facts, _basis(found))
+    return Found("WARN", f"{told}, not recurring", remedy, facts, _events(row for one in found for row in one.rows))
 
 
 def authentic(evidence: Evidence) -> Found:
@@ -516,7 +541,8 @@ def quality(evidence: Evidence) -> Found:
     if bad < _POOR * (counts.reports + counts.refused):
         return Found("PASS", told, facts=facts)
     remedy = "See which ones: `tlsrpt reports`, `tlsrpt refused`."
-    return Found("WARN", told, remedy, facts or (Fact(None, "reports", told),), ("many",))
+    basis = ("many", *(("most",) if bad >= _POOR_MOST * (counts.reports + counts.refused) else ()))
+    return Found("WARN", told, remedy, facts or (Fact(None, "reports", told),), basis)
 
 
 JUDGES: Mapping[str, Callable[[Evidence], Found]] = {

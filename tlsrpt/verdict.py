@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from shlex import quote
 from typing import NamedTuple
 
 from tlsrpt import drift, live_criteria, report_criteria
@@ -153,7 +154,7 @@ def _answered(evidence: Evidence, criterion: Criterion) -> Found:
     if given is None:
         # What is to be done about it is known all the same: the operations of C40 and on.
         state = "WARN" if criterion.name >= "C40" else "UNKNOWN"
-        remedy = f"`tlsrpt answer {domain} {criterion.name} yes`, or no."
+        remedy = f"`tlsrpt answer {quote(domain)} {criterion.name} yes`, or no."
         return Found(state, "not answered", remedy, (Fact(None, "operator", "not answered"),))
     who = f", {given.name}" if given.name else ""
     planned = f", planned on {given.on_day}" if given.on_day else ""
@@ -161,7 +162,7 @@ def _answered(evidence: Evidence, criterion: Criterion) -> Found:
     facts = (Fact(given.recorded_at.date(), given.name or "operator", f"{'yes' if given.answer else 'no'}{note}"),)
     if given.answer:
         return Found("PASS", f"yes{note}{who}{planned}", facts=facts)
-    remedy = f"See to it, then `tlsrpt answer {domain} {criterion.name} yes`."
+    remedy = f"See to it, then `tlsrpt answer {quote(domain)} {criterion.name} yes`."
     return Found("WARN", f"no{note}{who}{planned}", remedy, facts)
 
 
@@ -187,22 +188,32 @@ def _condition(words: str, found: Sequence[Found]) -> Condition:
 
 # Acknowledgements
 
+_PARTS = 64  # of what a warning rests on, told apart
+
 
 def basis(criterion: Criterion, found: Found) -> str:
-    """Return the hash of what a warning rests on: it changes when the warning is about something else."""
-    told = "\n".join((criterion.name, found.state, *found.basis))
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    """Return hashes of what a warning rests on, one for each thing, or one for all if they are many."""
+    parts = found.basis or ("",)
+    told = parts if len(parts) <= _PARTS else ("\n".join(parts),)
+    return " ".join(dict.fromkeys(_hash(f"{criterion.name}\n{found.state}\n{part}") for part in told))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _acknowledged(evidence: Evidence, criterion: Criterion, found: Found) -> Acknowledgement | None:
-    """Return the acknowledgement of a warning that holds still, None without one."""
+    """Return the acknowledgement of a warning that holds still, None without one.
+
+    It holds while the warning is about nothing that was not accepted; that some of it is past changes nothing.
+    """
     if not State(criterion, found).is_warning:
         return None
-    own = basis(criterion, found)
+    own = set(basis(criterion, found).split())
     holding = [
         one
         for one in evidence.acknowledgements
-        if one.criterion == criterion.name and one.basis == own and one.expires_at > evidence.now
+        if one.criterion == criterion.name and own <= set(one.basis.split()) and one.expires_at > evidence.now
     ]
     return max(holding, key=lambda one: one.recorded_at, default=None)
 

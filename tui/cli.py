@@ -42,6 +42,9 @@ def _day(ctx: click.Context, param: click.Parameter, value: datetime | None) -> 
     return None if value is None else value.date()
 
 
+_YEARS = range(1970, 9000)  # around every moment there is room for windows, and for the life of a policy
+
+
 class AsOf(click.DateTime):
     """A moment: a day stands for its end, a time is UTC."""
 
@@ -53,6 +56,8 @@ class AsOf(click.DateTime):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401
         """Return the moment that a text names."""
         found: datetime = super().convert(value, param, ctx)
+        if found.year not in _YEARS:
+            self.fail(f"{value}: not within the years {_YEARS.start} to {_YEARS.stop - 1}", param, ctx)
         is_day = isinstance(value, str) and "T" not in value
         return found.replace(hour=23, minute=59, second=59) if is_day else found
 

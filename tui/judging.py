@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import json
 import os
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from loaders import decisions
-from queries import readiness
+from queries import Scope, failures, readiness
 from tlsrpt import planning
 from tlsrpt.criteria import ANSWERED, criterion
 from tlsrpt.evidence import Acknowledgement, Answer, Fix
+from tlsrpt.knowledge import EXPLANATIONS
 from tlsrpt.parameters import ACKNOWLEDGED_DAYS, Parameters
+from tlsrpt.parse import address
+from tlsrpt.parse import domain as parsed
 from tlsrpt.store import Store, StoreError, utc_now
 from tlsrpt.verdict import EXIT_STATUS, basis
 from tui import config, judged, plain, planned
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
     from tlsrpt.verdict import Judgement
     from tui.said import Said
+
+FIRST = 8  # criteria that the board shows of a domain, where there is room
 
 
 @one_line
@@ -119,8 +125,10 @@ def fix(  # noqa: PLR0913 - the options of the command
     fixed_at = at or now
     if fixed_at > now:
         raise click.UsageError(f"--at {fixed_at}: a repair is recorded when it was made, not before")
+    store = Store.open(database, create=True)
+    _known_cause(store, policy_domain, cause)
     wanted = Fix(0, policy_domain, cause, _mx_key(mx), fixed_at, note, _who(who), now)
-    [number] = decisions.fix(Store.open(database, create=True), [wanted])
+    [number] = decisions.fix(store, [wanted])
     click.echo(
         f"recorded as fix {number}. It closes the failures once a look after {plain.exact(fixed_at)} agrees and no"
         f" report about a later day has them: tlsrpt check {safe(policy_domain)}",
@@ -129,12 +137,24 @@ def fix(  # noqa: PLR0913 - the options of the command
     return 0
 
 
+def _known_cause(store: Store, policy_domain: str, cause: str) -> None:
+    """Raise UsageError, with near names, for a cause that is none: a repair of it would never close anything."""
+    if cause in EXPLANATIONS:
+        return
+    told = {row.cause for row in failures.series(store, Scope(policy_domain=policy_domain))}
+    if cause not in told:
+        near = difflib.get_close_matches(cause, [*EXPLANATIONS, *told], n=3)
+        hint = f"; is it {', '.join(near)}?" if near else ""
+        raise click.UsageError(f"{cause}: not a cause, and no report about {policy_domain} tells it{hint}")
+
+
 def _mx_key(mx: str) -> str:
     """Return an MX as failures have it."""
-    mx = mx.strip().lower().removesuffix(".")
-    if mx in {"", "*"} or mx.startswith("ip:"):
-        return mx
-    return f"ip:{mx}" if config.is_address(mx) else mx
+    mx = mx.strip().lower()
+    bare = mx.removeprefix("ip:").removeprefix("[").removesuffix("]")
+    if config.is_address(bare):
+        return f"ip:{address(bare).value}"
+    return mx if mx in {"", "*"} else parsed(mx).value
 
 
 def _withdrawn(database: Path, what: str, number: int, policy_domain: str, now: datetime) -> int:
@@ -240,15 +260,35 @@ class Weighed(NamedTuple):
     verdict: str
     waits_for: str
     days_in_testing: int | None
+    tally: str  # how many criteria stand how
+    first: tuple[Row, ...]  # what stands in the way first
+    more: int  # criteria that are not among these
+    remedy: str
+
+
+class Row(NamedTuple):
+    """One criterion in a line."""
+
+    state: str
+    name: str
+    title: str
+    reason: str
 
 
 def weigh(store: Store, now: datetime) -> dict[str, Weighed]:
     """Return the verdict on every domain, worst first. Raises StoreError, also for a configuration at fault."""
     _, wanted = _configured()
     found = readiness.board(store, now, wanted)
-    return {
-        one.evidence.policy_domain: Weighed(one.verdict, one.waits_for, one.days_in_testing) for one in found
-    }  # fmt: skip
+    return {one.evidence.policy_domain: _weighed(one) for one in found}
+
+
+def _weighed(one: Judgement) -> Weighed:
+    mine = one.in_the_way
+    rows = tuple(Row(state.state, state.name, state.criterion.title, state.reason) for state in mine[:FIRST])
+    remedy = mine[0].remedy if one.waits_for else ""
+    return Weighed(
+        one.verdict, one.waits_for, one.days_in_testing, judged.tally(one), rows, len(mine) - len(rows), remedy
+    )  # fmt: skip
 
 
 def whole(store: Store, policy_domain: str, now: datetime) -> judged.Full:
@@ -308,6 +348,7 @@ def _fixed(store: Store, words: Sequence[str], now: datetime) -> str:
     at = _moment(when) or now
     if at > now:
         raise click.UsageError(f"{when}: a repair is recorded when it was made, not before")
+    _known_cause(store, policy_domain, cause)
     wanted = Fix(0, policy_domain, cause, _mx_key(mx), at, note, _who(name), now)
     [number] = decisions.fix(store, [wanted])
     return f"fix {number} is recorded; p looks whether it holds"
@@ -332,9 +373,9 @@ def _moment(words: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(words)
-    except ValueError as error:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError) as error:
         raise click.UsageError(f"{words}: not a day or a time such as 2026-03-20T06:00") from error
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def export(name: str, told: judged.Full) -> str:

@@ -6,6 +6,8 @@ WITH typed AS (
     sum(would_block) AS would_block
   FROM counted_policies
   WHERE trust NOT IN ('vouched', 'known') AND day >= $since AND day <= $until AND policy_domain = $policy_domain
+    AND report NOT IN (
+      SELECT report FROM counted_reports WHERE day >= $since AND day <= $until AND received_at > $at)
   GROUP BY trust, organization, policy_type
 )
 SELECT trust, organization, max(reports) AS reports, max(sessions) AS sessions, max(failed) AS failed,

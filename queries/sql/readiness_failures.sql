@@ -3,16 +3,16 @@ WITH failing AS (
   SELECT policy_domain, report, policy, day, organization, policy_type, result_type, cause, impact, mx_key,
     min(failure_reason_code) AS reason, sum(failed_session_count) AS sessions
   FROM failures
-  WHERE NOT superseded AND trust IN ('vouched', 'known') AND day >= $since AND day <= $until
+  WHERE (NOT superseded OR report IN (SELECT unnest($kept::BIGINT[]))) AND report NOT IN (SELECT unnest($late::BIGINT[]))
+    AND trust IN ('vouched', 'known') AND day >= $since AND day <= $until
     AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
     AND report NOT IN (
-      SELECT report FROM counted_reports
-      WHERE day >= $since AND day <= $until AND (excluded IS NOT NULL OR received_at > $at))
+      SELECT report FROM reports WHERE day >= $since AND day <= $until AND excluded IS NOT NULL)
   GROUP BY policy_domain, report, policy, day, organization, policy_type, result_type, cause, impact, mx_key
 ),
 element AS (
   SELECT report, policy, canonical, total_successful_session_count, total_failure_session_count, would_block, evaluated
-  FROM counted_policies
+  FROM policies
   WHERE day >= $since AND day <= $until AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
 )
 SELECT failing.policy_domain, failing.report, failing.policy, day, organization, policy_type, result_type, cause, impact,

@@ -2,12 +2,12 @@
 WITH told AS (
   SELECT policy_domain, organization, day, canonical,
     sum(total_successful_session_count + total_failure_session_count) AS sessions
-  FROM counted_policies
-  WHERE trust IN ('vouched', 'known') AND policy_type = 'sts' AND canonical <> '' AND day >= $since AND day <= $until
+  FROM policies
+  WHERE (NOT superseded OR report IN (SELECT unnest($kept::BIGINT[]))) AND report NOT IN (SELECT unnest($late::BIGINT[]))
+    AND trust IN ('vouched', 'known') AND policy_type = 'sts' AND canonical <> '' AND day >= $since AND day <= $until
     AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
     AND report NOT IN (
-      SELECT report FROM counted_reports
-      WHERE day >= $since AND day <= $until AND (excluded IS NOT NULL OR received_at > $at))
+      SELECT report FROM reports WHERE day >= $since AND day <= $until AND excluded IS NOT NULL)
   GROUP BY policy_domain, organization, day, canonical
 ),
 newest AS (

@@ -1,7 +1,7 @@
 -- How many reports about each domain there are, how many were of no use, and whose sessions somebody answers for.
 WITH about AS (
   SELECT policy_domain, report, min(trust) AS trust,
-    max(CASE WHEN superseded THEN 1 ELSE 0 END) AS superseded,
+    max(CASE WHEN superseded AND report NOT IN (SELECT unnest($kept::BIGINT[])) THEN 1 ELSE 0 END) AS superseded,
     sum(total_successful_session_count + total_failure_session_count) FILTER (WHERE policy_type = 'sts') AS sessions
   FROM policies
   WHERE day >= $since AND day <= $until AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
@@ -12,7 +12,11 @@ bad AS (
   WHERE outcome = 'refused' AND report IS NOT NULL GROUP BY report
 ),
 late AS (
-  SELECT report FROM reports WHERE day >= $since AND day <= $until AND received_at > $at
+  SELECT report FROM reports
+  WHERE day >= $since AND day <= $until AND superseded AND received_at > $at
+    AND report NOT IN (SELECT unnest($kept::BIGINT[]))
+  UNION
+  SELECT unnest($late::BIGINT[])
 ),
 odd AS (
   SELECT report FROM reports WHERE day >= $since AND day <= $until AND excluded IS NOT NULL

@@ -6,11 +6,11 @@ SELECT policy_domain, organization, day, policy_type, canonical,
   sum(would_block) AS would_block,
   sum(unclassified) AS unclassified,
   sum(evaluated) AS evaluated
-FROM counted_policies
-WHERE trust IN ('vouched', 'known') AND day >= $since AND day <= $until
+FROM policies
+WHERE (NOT superseded OR report IN (SELECT unnest($kept::BIGINT[]))) AND report NOT IN (SELECT unnest($late::BIGINT[]))
+  AND trust IN ('vouched', 'known') AND day >= $since AND day <= $until
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
   AND report NOT IN (
-    SELECT report FROM counted_reports
-    WHERE day >= $since AND day <= $until AND (excluded IS NOT NULL OR received_at > $at))
+    SELECT report FROM reports WHERE day >= $since AND day <= $until AND excluded IS NOT NULL)
 GROUP BY policy_domain, organization, day, policy_type, canonical
 ORDER BY policy_domain, day, organization, policy_type, canonical

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import on, work
 from textual.message import Message
+from textual.widgets import Static
 
 from queries import EVERYTHING, domains, failures
 from tui import keys
@@ -17,10 +18,11 @@ from tui.screens.plan import PlanScreen
 from tui.screens.readiness import ReadinessScreen
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
-from tui.widgets.table import Column
+from tui.widgets.table import Column, Table
 from tui.words import (
     BLOCKING,
     IMPACT_STYLE,
+    STATE_STYLES,
     STRIP_LEGEND,
     VERDICT_STYLES,
     VERDICTS,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
+    from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.content import Content
 
@@ -89,6 +92,27 @@ def _stands(line: Line) -> list[str | tuple[str, str]]:
     days = f", {count(weighed.days_in_testing, 'day')} in testing" if weighed.days_in_testing is not None else ""
     waits = f": {weighed.waits_for}" if weighed.waits_for else ""
     return [(weighed.verdict, "bold"), f"{days}{waits}"]
+
+
+def _pane(line: Line) -> Content:
+    """Return what stands in the way of a domain first."""
+    weighed = line.weighed
+    if weighed is None:
+        return content()
+    colours = {"bad": "bold $text-error", "warn": "$text-warning", "good": "$text-success", "dim": "$text-muted"}
+    lines = [
+        content(
+            (f"{idn(line.domain.policy_domain)}: {weighed.verdict}", colours[VERDICT_STYLES[weighed.verdict]]),
+            f"   {weighed.tally}",
+        )
+    ]
+    for row in weighed.first:
+        state = (f"{row.state:<8}", colours[STATE_STYLES[row.state]])
+        lines.append(content(state, f"{row.name} {row.title:<28} {row.reason}"))
+    lines.append(content(f"        and {weighed.more:,} more (Enter)") if weighed.more else content())
+    if weighed.remedy:
+        lines.append(content(("Do next: ", "bold"), weighed.remedy))
+    return stacked(*lines)
 
 
 def _place(line: Line) -> int:
@@ -210,6 +234,10 @@ class DomainsScreen(Listing):
         if at_top:  # whoever did not move looks at the worst
             self.table.cursor = 0
 
+    def below(self) -> ComposeResult:
+        """Yield, for a high terminal, the readiness of the highlighted domain."""
+        yield Static(classes="pane")
+
     def detail(self, row: Line) -> Content:
         """Return what the row has no room for."""
         domain = row.domain
@@ -234,6 +262,11 @@ class DomainsScreen(Listing):
         if domain.unclassified:
             second.append(f"{domain.unclassified:,} failed without details")
         return stacked(stands, first, content(*second))
+
+    @on(Table.Moved)
+    def _follow(self, event: Table.Moved) -> None:
+        """Show the readiness of the highlighted domain, where there is room."""
+        self.query_one(".pane", Static).update(content() if event.row is None else _pane(event.row), layout=False)
 
     def note(self) -> str:
         """Return what the marks of the strip mean."""

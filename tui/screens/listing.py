@@ -35,10 +35,15 @@ class Listing(Asking):
         yield Input(classes="filter", placeholder="words to look for", compact=True)
         yield Static(classes="empty")
         yield Table(self.COLUMNS, key=self.key)
+        yield from self.below()
         yield Static(classes="detail")
         yield Static(classes="status")
 
     # What a list says for itself
+
+    def below(self) -> ComposeResult:
+        """Yield what stands between the list and the lines about its highlighted row."""
+        yield from ()
 
     @staticmethod
     def key(row: Any) -> object:  # noqa: ANN401 - its own rows
