@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from queries import Scope, decisions, published, rows
 from tlsrpt import verdict
 from tlsrpt.evidence import (
+    Acknowledgement,
+    Answer,
     Claim,
     Covered,
     Evidence,
     Failure,
+    Fix,
     Holder,
     PolicySpan,
     PoorReport,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from tlsrpt.verdict import Judgement
 
 CLAIMS = 50  # organizations of claims that are told
+PART = 500  # domains whose evidence is in memory at a time
 
 USUAL = usual()
 
@@ -107,47 +112,78 @@ def board(
     *,
     more: Iterable[str] = (),
 ) -> list[Judgement]:
-    """Return the verdict on every domain, worst first; `more` names some that nothing may be known of.
-
-    The store is asked once for all of them.
-    """
-    with store.reading():
-        names = sorted({*domains(store, now), *more})
-        period = _period(store, now, parameters, 0)
-        sessions = _grouped(_all(store, "readiness_sessions", Sessions, period))
-        failures = _grouped(_all(store, "readiness_failures", Failure, period))
-        covered = _grouped(_all(store, "readiness_spans", Covered, period))
-        policies = _grouped(_all(store, "readiness_policies", PolicySpan, period))
-        counts = _grouped(_all(store, "readiness_reports", ReportCounts, period))
-        fixes = _grouped(decisions.fixes(store, at=now))
-        accepted = _grouped(decisions.acknowledgements(store, at=now))
-        answers = _grouped(decisions.answers(store, at=now))
-        looked = {one.policy_domain for one in published.checked(store, at=now)}
-        found = []
-        for name in names:
-            looks = _as_senders(published.places(store, name, at=now)) if name in looked else []
-            hosts = (name, *_mx_hosts(looks, name))
-            found.append(
-                verdict.judge(
-                    Evidence(
-                        policy_domain=name,
-                        now=now,
-                        parameters=parameters,
-                        looks=looks,
-                        past=_as_senders(published.seen(store, name, at=now)) if looks else (),
-                        sessions=sessions[name],
-                        failures=[row for host in hosts for row in failures[host]],
-                        covered=covered[name],
-                        policies=policies[name],
-                        reports=next(iter(counts[name]), None),
-                        fixes=fixes[name],
-                        acknowledgements=accepted[name],
-                        answers=answers[name],
-                    )
-                )
-            )
+    """Return the verdict on every domain, worst first; `more` names some that nothing may be known of."""
+    found = [one for part in parts(store, now, parameters, more=more) for one in part]
     order = verdict.VERDICTS.index
     return sorted(found, key=lambda one: (order(one.verdict), one.evidence.policy_domain))
+
+
+def parts(
+    store: Store,
+    now: datetime,
+    parameters: Parameters = USUAL,
+    *,
+    first: Sequence[str] = (),
+    more: Iterable[str] = (),
+) -> Iterator[list[Judgement]]:
+    """Yield the verdicts on every domain, some at a time, those of `first` first.
+
+    The store is let go of in between: thousands of domains take seconds, and others want to write meanwhile.
+    """
+    with store.reading():
+        known = set(domains(store, now))
+        names = [*(name for name in first if name in known), *sorted({*known, *more} - set(first))]
+        period = _period(store, now, parameters, 0)
+        looked = {one.policy_domain for one in published.checked(store, at=now)}
+        said = _Said(
+            _grouped(decisions.fixes(store, at=now)),
+            _grouped(decisions.acknowledgements(store, at=now)),
+            _grouped(decisions.answers(store, at=now)),
+        )
+    for at in range(0, len(names), PART):
+        with store.reading():
+            yield _part(store, names[at : at + PART], period, parameters, looked, said)
+
+
+class _Said(NamedTuple):
+    """What the operator said, by domain."""
+
+    fixes: Mapping[str, list[Fix]]
+    acknowledgements: Mapping[str, list[Acknowledgement]]
+    answers: Mapping[str, list[Answer]]
+
+
+def _part(
+    store: Store, names: Sequence[str], period: _Period, parameters: Parameters, looked: AbstractSet[str], said: _Said
+) -> list[Judgement]:
+    looks = {name: _as_senders(published.places(store, name, at=period.at)) for name in names if name in looked}
+    hosts = {name: [name, *_mx_hosts(looks.get(name, ()), name)] for name in names}
+    sessions = _grouped(_among(store, "readiness_sessions", Sessions, period, names))
+    everywhere = dict.fromkeys(host for mine in hosts.values() for host in mine)
+    failures = _grouped(_among(store, "readiness_failures", Failure, period, everywhere))
+    covered = _grouped(_among(store, "readiness_spans", Covered, period, names))
+    policies = _grouped(_among(store, "readiness_policies", PolicySpan, period, names))
+    counts = _grouped(_among(store, "readiness_reports", ReportCounts, period, names))
+    return [
+        verdict.judge(
+            Evidence(
+                policy_domain=name,
+                now=period.at,
+                parameters=parameters,
+                looks=looks.get(name, ()),
+                past=_as_senders(published.seen(store, name, at=period.at)) if name in looks else (),
+                sessions=sessions[name],
+                failures=[row for host in hosts[name] for row in failures[host]],
+                covered=covered[name],
+                policies=policies[name],
+                reports=next(iter(counts[name]), None),
+                fixes=said.fixes[name],
+                acknowledgements=said.acknowledgements[name],
+                answers=said.answers[name],
+            )
+        )
+        for name in names
+    ]
 
 
 Looked = TypeVar("Looked", Check, Seen)
@@ -161,14 +197,14 @@ def _as_senders(found: list[Looked]) -> list[Looked]:
 def _period(store: Store, now: datetime, parameters: Parameters, days: int) -> _Period:
     window = max(parameters.obs_days, LOW_VOLUME_DAYS, days)
     since = last_settled(now, parameters.settle_lag_h) - timedelta(days=window - 1)
-    versions = rows(store, "readiness_versions", _Version, Scope(until=now.date()), at=now)
+    versions = rows(store, "readiness_versions", _Version, Scope(since=since, until=now.date()), at=now)
     late = [one.report for one in versions if not one.counted]
     kept = [one.report for one in versions if one.counted]
     return _Period(since, now.date(), now, late, kept)
 
 
-def _more(period: _Period) -> dict[str, object]:
-    return {"at": period.at, "late": period.late, "kept": period.kept}
+def _more(period: _Period, names: list[str] | None) -> dict[str, object]:
+    return {"at": period.at, "late": period.late, "kept": period.kept, "policy_domains": names}
 
 
 def _mx_hosts(looks: Sequence[Check], policy_domain: str) -> list[str]:
@@ -185,13 +221,13 @@ def _of(store: Store, name: str, row: type[Row], period: _Period, names: Iterabl
         found
         for one in names
         for found in rows(
-            store, name, row, Scope(policy_domain=one, since=period.since, until=period.until), **_more(period)
+            store, name, row, Scope(policy_domain=one, since=period.since, until=period.until), **_more(period, None)
         )
     ]
 
 
-def _all(store: Store, name: str, row: type[Row], period: _Period) -> list[Row]:
-    return rows(store, name, row, Scope(since=period.since, until=period.until), **_more(period))
+def _among(store: Store, name: str, row: type[Row], period: _Period, names: Iterable[str]) -> list[Row]:
+    return rows(store, name, row, Scope(since=period.since, until=period.until), **_more(period, list(names)))
 
 
 Named = TypeVar("Named")

@@ -29,7 +29,7 @@ from tui.running import NO_STORE, asked_store, one_line, room
 from tui.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tlsrpt.verdict import Judgement
     from tui.said import Said
@@ -275,11 +275,14 @@ class Row(NamedTuple):
     reason: str
 
 
-def weigh(store: Store, now: datetime) -> dict[str, Weighed]:
-    """Return the verdict on every domain, worst first. Raises StoreError, also for a configuration at fault."""
+def weigh(store: Store, now: datetime, first: Sequence[str]) -> Iterator[dict[str, Weighed]]:
+    """Yield the verdicts on every domain, some at a time, those of `first` first.
+
+    Raises StoreError, also for a configuration at fault.
+    """
     _, wanted = _configured()
-    found = readiness.board(store, now, wanted)
-    return {one.evidence.policy_domain: _weighed(one) for one in found}
+    for part in readiness.parts(store, now, wanted, first=first):
+        yield {one.evidence.policy_domain: _weighed(one) for one in part}
 
 
 def _weighed(one: Judgement) -> Weighed:

@@ -6,6 +6,7 @@ WITH failing AS (
   WHERE (NOT superseded OR report IN (SELECT unnest($kept::BIGINT[]))) AND report NOT IN (SELECT unnest($late::BIGINT[]))
     AND trust IN ('vouched', 'known') AND day >= $since AND day <= $until
     AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+    AND ($policy_domains IS NULL OR policy_domain IN (SELECT unnest($policy_domains::VARCHAR[])))
     AND report NOT IN (
       SELECT report FROM reports WHERE day >= $since AND day <= $until AND excluded IS NOT NULL)
   GROUP BY policy_domain, report, policy, day, organization, policy_type, result_type, cause, impact, mx_key
@@ -14,6 +15,7 @@ element AS (
   SELECT report, policy, canonical, total_successful_session_count, total_failure_session_count, would_block, evaluated
   FROM policies
   WHERE day >= $since AND day <= $until AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+    AND ($policy_domains IS NULL OR policy_domain IN (SELECT unnest($policy_domains::VARCHAR[])))
 )
 SELECT failing.policy_domain, failing.report, failing.policy, day, organization, policy_type, result_type, cause, impact,
   mx_key, reason, sessions, canonical, total_successful_session_count AS successful,

@@ -5,6 +5,7 @@ WITH about AS (
     sum(total_successful_session_count + total_failure_session_count) FILTER (WHERE policy_type = 'sts') AS sessions
   FROM policies
   WHERE day >= $since AND day <= $until AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+    AND ($policy_domains IS NULL OR policy_domain IN (SELECT unnest($policy_domains::VARCHAR[])))
   GROUP BY policy_domain, report
 ),
 bad AS (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import on, work
 from textual.message import Message
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
 from queries import EVERYTHING, domains, failures
 from tui import keys
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     from queries import Scope
     from tlsrpt.store import Store
     from tui.judging import Weighed
+
+
+TOLD_AGAIN = 0.5  # seconds between two parts of the verdicts
 
 
 class Line(NamedTuple):
@@ -148,10 +153,13 @@ class DomainsScreen(Listing):
     class VerdictsCame(Message):
         """The verdicts are known, or could not be found."""
 
-        def __init__(self, version: int, found: Mapping[str, Weighed], problem: str = "") -> None:
+        def __init__(
+            self, version: int, found: Mapping[str, Weighed], *, whole: bool = True, problem: str = ""
+        ) -> None:
             super().__init__()
             self.version = version
             self.found = found
+            self.whole = whole  # whether these are all
             self.problem = problem
 
     def __init__(self, within: Scope = EVERYTHING, *, top: str = "") -> None:
@@ -198,27 +206,37 @@ class DomainsScreen(Listing):
         self._list()
         if self.bench.evidence.version != self.weighing and not self.bench.progress:
             self.weighing = self.bench.evidence.version
-            self.weigh(self.weighing)
+            self.weigh(self.weighing, [line.domain.policy_domain for line in answer.lines])
 
-    def _list(self) -> None:
-        """List the domains with the verdicts that are known, worst first."""
+    def _list(self, *, sort: bool = True) -> None:
+        """List the domains with the verdicts that are known, worst first once they are all there."""
         if self.board is None:
             return
         lines = [line._replace(weighed=self.weighed.get(line.domain.policy_domain)) for line in self.board.lines]
-        lines.sort(key=_place)
+        if sort:
+            lines.sort(key=_place)
         self.list_rows(lines, headline(self.board), no_reports(self.bench, self.board.newest))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="weigh")
-    def weigh(self, version: int) -> None:
-        """Find the verdicts: they take longer than the rest, and do not depend on the window."""
+    def weigh(self, version: int, first: Sequence[str]) -> None:
+        """Find the verdicts: they take longer than the rest, come in parts, and do not depend on the window."""
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
         from tui import judging  # noqa: PLC0415 - likewise
 
+        worker = get_current_worker()
+        found: dict[str, Weighed] = {}
+        told = time.monotonic()
         try:
             store = self.bench.evidence.store()
-            found = {} if store is None else judging.weigh(store, self.bench.evidence.now())
+            for part in () if store is None else judging.weigh(store, self.bench.evidence.now(), first):
+                found |= part
+                if worker.is_cancelled:
+                    return
+                if time.monotonic() - told >= TOLD_AGAIN:
+                    told = time.monotonic()
+                    self.post_message(self.VerdictsCame(version, dict(found), whole=False))
         except StoreError as error:
-            self.post_message(self.VerdictsCame(version, {}, str(error)))
+            self.post_message(self.VerdictsCame(version, found, problem=str(error)))
         else:
             self.post_message(self.VerdictsCame(version, found))
 
@@ -230,7 +248,7 @@ class DomainsScreen(Listing):
             self.bench.fail(message.problem)
         at_top = self.table.cursor == 0
         self.weighed = message.found
-        self._list()
+        self._list(sort=message.whole)
         if at_top:  # whoever did not move looks at the worst
             self.table.cursor = 0
 
