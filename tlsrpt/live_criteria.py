@@ -169,7 +169,7 @@ def was_bad(evidence: Evidence, row: Seen, criterion: str) -> bool:
     if not any(one.level == "fail" and criterion in criteria(one, evidence.policy_domain) for one in found):
         return False
     places = {seen.host, ""} if criterion == "C05" else {"*", "", seen.host}
-    return not any(fix.mx_key in places and fix.fixed_at.date() >= row.last_seen.date() for fix in evidence.fixes)
+    return not any(fix.mx_key in places and fix.fixed_at >= row.last_seen for fix in evidence.fixes)
 
 
 def _its_host(seen: Observation) -> Iterator[Observation]:
