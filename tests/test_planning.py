@@ -297,6 +297,32 @@ def test_the_way_back_is_there_at_any_time(desk: Desk, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "records.zone").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rollback", "--remove"),
+        ("--rollback", "--mode", "enforce"),
+        ("--remove", "--max-age", "604800"),
+        ("--add-mx", "mx9.ready.example", "--write", "out"),
+    ],
+)
+def test_options_that_ask_for_different_things_are_refused(desk: Desk, words: tuple[str, ...]) -> None:
+    done = run(desk, "ready.example", *words)
+    assert done.status == 2
+    assert words[0] in done.err
+
+
+def test_no_way_back_is_made_of_what_nobody_looked_at(tmp_path: Path) -> None:
+    done = run(Desk(tmp_path).load(history(domain="ready.example", looks=())), "ready.example", "--rollback")
+    assert done.status == 1
+    assert "no look has seen the policy" in done.err
+
+
+def test_a_short_max_age_that_is_asked_for_is_named_as_a_mistake(desk: Desk) -> None:
+    done = run(desk, "ready.example", "--max-age", "5")
+    assert "max-age-short-in-enforce: max_age 5 s in enforce" in done.out
+
+
 def test_what_is_to_be_copied_is_not_broken(desk: Desk) -> None:
     done = run(desk, "ready.example")
     assert '   _mta-sts.ready.example. 3600 IN TXT "v=STSv1; id=20260520T120000"\n' in done.out

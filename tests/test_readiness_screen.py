@@ -143,9 +143,37 @@ async def test_a_checklist_is_written_into_a_new_file_and_never_over_another(kep
         [found] = json.loads(path.read_text())
         assert found["verdict"] == "READY"
         path.write_text("mine")
-        await press(pilot, "e")
-        await fill(pilot, str(path))
+        form = await refused(pilot, "e", str(path))
+        assert [entry.value for entry in form.query(Input)] == [str(path)]
     assert path.read_text() == "mine"
+
+
+async def test_what_cannot_be_recorded_is_asked_for_again_with_what_was_written(database: Path) -> None:
+    app = bench(database)
+    words = ("certificate-expired", "mx2.example.org", "yesterday", "renewed", "night shift")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "enter")
+        form = await refused(pilot, "f", *words)
+        assert tuple(entry.value for entry in form.query(Input)) == words
+        await press(pilot, "escape")
+        assert "> readiness" in lines(app)[0]
+    assert decisions.fixes(Store.open(database)) == []
+
+
+async def refused(pilot: Pilot[None], key: str, *words: str) -> Form:
+    """Fill in a form with what cannot be done, and return the one that comes after it."""
+    app = pilot.app
+    assert isinstance(app, Workbench)
+    await press(pilot, key)
+    first = app.screen
+    assert isinstance(first, Form)
+    for entry, value in zip(first.query(Input), words, strict=True):
+        entry.value = value
+    first.set_focus(list(first.query(Input))[-1])
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Form) and app.screen is not first)
+    assert isinstance(app.screen, Form)
+    return app.screen
 
 
 async def test_nothing_is_recorded_while_files_are_browsed(tmp_path: Path) -> None:

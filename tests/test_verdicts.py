@@ -390,6 +390,9 @@ def test_a_warning_that_was_accepted_counts_for_fourteen_days_and_no_longer(tmp_
 
 
 def test_what_is_required_cannot_be_waived(desk: Desk) -> None:
+    ended = desk.run("acknowledge", domain_of("V02"), "C40", "--reason", "in a hurry", "--as-of", moment(NOW))
+    assert ended.status == 2
+    assert "is a question" in ended.err
     ended = desk.run("acknowledge", domain_of("V02"), "C23", "--reason", "in a hurry", "--as-of", moment(NOW))
     assert ended.status != 0
     assert desk.ready(domain_of("V02")).verdict == "INSUFFICIENT_EVIDENCE"

@@ -643,14 +643,14 @@ def mistakes(judgement: Judgement, way: Way | None = None) -> Iterator[Mistake]:
     if mode == "testing" and age is not None and age > LADDER[1]:
         words = f"Lower it to {evidence.parameters.max_age_testing:,} until the mode is enforce, with a new id."
         yield Mistake("max-age-long-in-testing", f"max_age {age:,} s while testing", words)
-    if mode == "enforce" and age is not None and age < _SHORT_ENFORCE:
+    keeps = wanted.max_age if wanted and wanted.mode == "enforce" else age if mode == "enforce" else None
+    if keeps is not None and keeps < _SHORT_ENFORCE:
         words = "Raise it to 604,800, with a new id: so short, few senders have it when an attack begins."
-        yield Mistake("max-age-short-in-enforce", f"max_age {age:,} s in enforce", words)
+        yield Mistake("max-age-short-in-enforce", f"max_age {keeps:,} s in enforce", words)
     for name, criterion in (("mx-missing", "C04"), ("id-not-changed", "C09"), ("certificate-ending", "C06")):
         state = judgement.state(criterion).state
         if state == "FAIL" or (criterion == "C06" and state == "WARN"):
             yield _mistake(judgement, name, criterion)
-    keeps = wanted.max_age if wanted and wanted.mode == "enforce" else age if mode == "enforce" else None
     if keeps is not None:
         end = evidence.now + timedelta(seconds=keeps)
         for host, until in _ends(evidence):

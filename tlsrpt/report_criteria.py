@@ -73,6 +73,17 @@ def _sessions(number: int) -> str:
     return f"{number:,} session{'' if number == 1 else 's'}"
 
 
+def _undetailed(number: int, evaluated: int) -> str:
+    return f"{number:,} failure{'' if number == 1 else 's'} without details among {evaluated:,}"
+
+
+def _loaded(evidence: Evidence) -> str:
+    """Return what to do where reports are missing; where there are claims, these may be them."""
+    if evidence.claims:
+        return "Mail that nobody vouches for counts for nothing: `tlsrpt load --vouch PATH` if you trust it (C31)."
+    return "See that every report is loaded."
+
+
 def _told(one: Series) -> str:
     return f"{one.place.cause} at {_place(one.place.mx_key)}"
 
@@ -133,7 +144,7 @@ def coverage(evidence: Evidence) -> Found:
         return Found("PASS", reason, facts=facts[:_ROWS])
     remedy = (
         f"Asked for: {asked.min_active_days_recent} and {asked.min_active_days_obs} days, gap at most"
-        f" {asked.max_gap_days}. See that every report is loaded; else wait."
+        f" {asked.max_gap_days}. {_loaded(evidence)} Else wait."
     )
     state = "WARN" if len(short) == 1 and max(short.values()) <= _MISSED else "UNKNOWN"
     return Found(state, reason, remedy, facts[:_ROWS], tuple(short))
@@ -175,7 +186,7 @@ def volume(evidence: Evidence) -> Found:
     facts = _per_organization(evidence.window)
     if number >= asked:
         return Found("PASS", told, facts=facts)
-    remedy = "Wait for more; see that the reports of every sender are loaded."
+    remedy = f"Wait for more. {_loaded(evidence)}"
     if number >= _FEW or evidence.is_low_volume:
         return Found("WARN", f"{told}, {asked:,} are asked for", remedy, facts, ("few sessions",))
     return Found("UNKNOWN", f"{told}, {asked:,} are asked for", remedy, facts)
@@ -255,7 +266,7 @@ def rate(evidence: Evidence) -> Found:
         return Found("FAIL", f"{told}; more than {_percent(asked.p_fail)}", remedy, facts)
     if unclassified > _UNCLASSIFIED * evaluated and unclassified:
         remedy = "Ask the senders of these reports for details; the count is in C32."
-        return Found("UNKNOWN", f"{unclassified:,} failures without details among {evaluated:,}", remedy, facts)
+        return Found("UNKNOWN", _undetailed(unclassified, evaluated), remedy, facts)
     if high <= asked.p_target:
         if cluster > _CLUSTER or share > _LARGEST:
             why = f"{units:,} days of organizations" if cluster > _CLUSTER else f"{_percent(share)} from {largest}"
@@ -456,7 +467,7 @@ def blind(evidence: Evidence) -> Found:
         )
         if one.recurring and one.status in {"open", "waiting"}
     ]
-    told = f"{_percent(share)} of the sessions from {len(theirs)} that see no policy"
+    told = f"{_percent(share)} of the sessions from {len(theirs)} that see no policy" if theirs else "none known"
     if failing:
         reason = f"{told}; {_told(failing[0])} recurs there"
         remedy = f"Mend it before they see enforce: `tlsrpt explain {quote(failing[0].place.cause)}`."
@@ -511,7 +522,7 @@ def explained(evidence: Evidence) -> Found:
         and row.policy_domain == evidence.policy_domain
         and row.cause not in _KNOWN_CAUSES
     ]
-    told = f"{unclassified:,} failures without details among {evaluated:,}"
+    told = _undetailed(unclassified, evaluated)
     remedy = "Look at these reports, and ask their senders."
     if odd:
         names = ", ".join(sorted({row.cause for row in odd})[:3])

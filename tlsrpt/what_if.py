@@ -96,7 +96,8 @@ def what_if(evidence: Evidence, body: str) -> WhatIf:
         trial = _Trial(evidence, policy)
         points += [point for part in _PARTS for point in part(trial)]
     points.sort(key=lambda point: OUTCOMES.index(point.state))
-    differs = tuple(_differs(evidence, policy)) if policy is not None else ()
+    fails = points[0].state == "FAIL"
+    differs = tuple(_differs(evidence, policy, fails=fails)) if policy is not None else ()
     return WhatIf(points[0].state, tuple(points), policy, differs)
 
 
@@ -491,7 +492,7 @@ def _failure(trial: _Trial, one: Series) -> Point:
     cause, mx_key = one.place
     where = "no named MX" if mx_key == "*" else mx_key.removeprefix("ip:")
     what = f"{cause} at {where}"
-    told = f"told by {listed(one.organizations)} of {len(one.days)} day{'' if len(one.days) == 1 else 's'}"
+    told = f"told by {listed(one.organizations)} on {len(one.days)} day{'' if len(one.days) == 1 else 's'}"
     if cause == "mx-not-in-policy":
         if not is_host(mx_key):
             detail = f"{told} without the name of the MX: whether the draft covers it cannot be told"
@@ -538,10 +539,12 @@ def _mx(policy: Policy) -> frozenset[str]:
     return frozenset(map(host, policy.mx))
 
 
-def _differs(evidence: Evidence, policy: Policy) -> Iterator[str]:
+def _differs(evidence: Evidence, policy: Policy, *, fails: bool) -> Iterator[str]:
     """Yield what changes against the policy served now, and what that brings."""
     served = evidence.served
     again = f"Publish the file first, then a new id, such as {fresh_id(evidence.now)}: senders notice it by that alone."
+    if fails:
+        again = "It is not to be published as it is: mend first what fails."
     if served is None:
         yield "No policy was seen to be served: everything is new."
         yield again

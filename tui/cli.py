@@ -409,7 +409,7 @@ def fix(name: str, database: Path | None, **given: Any) -> int:  # noqa: ANN401 
     from tui import judging  # noqa: PLC0415 - duckdb is not imported for --help
 
     if not given["cause"] and given["withdraw"] is None:
-        raise click.UsageError("--cause is needed: tlsrpt fix example.com --cause certificate-expired --mx HOST")
+        raise click.UsageError(f"--cause is needed: tlsrpt fix {name} --cause certificate-expired --mx HOST")
     return judging.fix(_store(database), name, **given)
 
 
@@ -529,7 +529,7 @@ def main() -> NoReturn:
         status = program.main(standalone_mode=False)
         sys.stdout.flush()
     except click.UsageError as error:
-        _say(f"{error.format_message()} (tlsrpt --help)")
+        _say(f"{' '.join(error.format_message().split())} (tlsrpt --help)")
         status = error.exit_code
     except click.ClickException as error:
         _say(error.format_message())

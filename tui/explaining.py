@@ -133,9 +133,9 @@ def explain(name: str | None, *, domain: str | None, mx: str | None, form: str) 
         return 0
     pages = list(_pages(name, names))
     if not pages:
-        near = _near(name)
+        near = [one.upper() if one.upper() in BY_NAME else one for one in _near(name)]
         hint = f"near: {', '.join(near)}" if near else "tlsrpt explain lists the causes"
-        raise click.UsageError(f"no cause and no finding: {safe(name)}; {hint}")
+        raise click.UsageError(f"no cause, finding or criterion: {safe(name)}; {hint}")
     if form == "json":
         click.echo(json.dumps([_fields(page) for page in pages], indent=2))
     elif form == "markdown":

@@ -83,12 +83,13 @@ def basis(judgement: Judgement, profile: str) -> str:
     reports = evidence.reports.reports if evidence.reports else 0
     small = ", low volume" if evidence.is_low_volume else ""
     usual = parameters(profile)
+    claimed = "; others are claims and count for nothing" if evidence.claims else ""
     chosen = "".join(
         f", {name} {value}" for name, value in evidence.parameters.model_dump().items() if value != getattr(usual, name)
     )
     return (
         f"as of {moment(evidence.now)}, settled to {evidence.settled}; profile {profile}{chosen}{small};"
-        f" {count(reports, 'report')} vouched for or signed"
+        f" {count(reports, 'report')} vouched for or signed{claimed}"
     )
 
 

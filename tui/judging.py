@@ -8,6 +8,7 @@ import json
 import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -26,7 +27,8 @@ from tlsrpt.verdict import EXIT_STATUS, basis
 from tui import config, judged, plain, planned
 from tui.checking import asked, say
 from tui.running import NO_STORE, asked_store, one_line, room
-from tui.text import safe
+from tui.text import PROSE, safe
+from tui.words import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from tui.said import Said
 
 FIRST = 8  # criteria that the board shows of a domain, where there is room
+_WIDE = 100  # cells from which on the board has every column
+_PLACES = 3  # at which reports tell a cause, that a hint names
 
 
 @one_line
@@ -62,7 +66,7 @@ def ready(
         else:
             found = readiness.board(store, now, wanted, more=config.read().domains)
     if domains:
-        _write([judged.full(one, used, days) for one in found], form)
+        _write([judged.full(one, used, days) for one in found], form, paths)
     else:
         _write_board(found, form)
     if paths and form == "table":
@@ -74,11 +78,14 @@ def _write_board(found: Sequence[Judgement], form: str) -> None:
     if not found:
         click.echo("nothing found", err=True)
     rows = [judged.board_row(one) for one in found]
-    table = plain.Table(rows, judged.BOARD, judged.BOARD_COLUMNS)
-    click.echo(plain.written(table, form, room()), nl=False)
+    wide = room()
+    # In a narrow terminal what a domain waits for needs the room more than the mode, which the verdict implies.
+    narrow = form == "table" and wide is not None and wide < _WIDE
+    columns = tuple(field for field in judged.BOARD_COLUMNS if not narrow or field != "mode")
+    click.echo(plain.written(plain.Table(rows, judged.BOARD, columns), form, wide), nl=False)
 
 
-def _write(told: Sequence[judged.Full], form: str) -> None:
+def _write(told: Sequence[judged.Full], form: str, paths: Sequence[str]) -> None:
     if form == "json":
         click.echo(json.dumps([judged.document(one) for one in told], indent=2))
     elif form == "csv":
@@ -88,8 +95,9 @@ def _write(told: Sequence[judged.Full], form: str) -> None:
         click.echo("\n".join(judged.markdown(one) for one in told), nl=False)
     else:
         say([judged.page(one) for one in told])
+        given = "".join(f" --from {safe(quote(path))}" for path in paths)
         for one in told:
-            click.echo(f"next: tlsrpt plan {safe(one.judgement.evidence.policy_domain)}", err=True)
+            click.echo(f"next: tlsrpt plan {safe(one.judgement.evidence.policy_domain)}{given}", err=True)
 
 
 # What the operator says
@@ -126,26 +134,39 @@ def fix(  # noqa: PLR0913 - the options of the command
     if fixed_at > now:
         raise click.UsageError(f"--at {fixed_at}: a repair is recorded when it was made, not before")
     store = Store.open(database, create=True)
-    _known_cause(store, policy_domain, cause)
     wanted = Fix(0, policy_domain, cause, _mx_key(mx), fixed_at, note, _who(who), now)
+    untold = _untold(store, wanted)
     [number] = decisions.fix(store, [wanted])
     click.echo(
         f"recorded as fix {number}. It closes the failures once a look after {plain.exact(fixed_at)} agrees and no"
         f" report about a later day has them: tlsrpt check {safe(policy_domain)}",
         err=True,
     )
+    if untold:
+        click.echo(
+            f"{safe(untold, PROSE)}; to take it back: tlsrpt fix {safe(policy_domain)} --withdraw {number}", err=True
+        )
     return 0
 
 
-def _known_cause(store: Store, policy_domain: str, cause: str) -> None:
-    """Raise UsageError, with near names, for a cause that is none: a repair of it would never close anything."""
-    if cause in EXPLANATIONS:
-        return
-    told = {row.cause for row in failures.series(store, Scope(policy_domain=policy_domain))}
-    if cause not in told:
-        near = difflib.get_close_matches(cause, [*EXPLANATIONS, *told], n=3)
+def _untold(store: Store, fix: Fix) -> str:
+    """Return that no report tells what a repair is about, and where they tell it; "" if some do.
+
+    Raises UsageError, with near names, for a cause that is none: a repair of it would never close anything.
+    """
+    told = failures.series(store, Scope(policy_domain=fix.policy_domain))
+    causes = {row.cause for row in told}
+    if fix.cause not in EXPLANATIONS and fix.cause not in causes:
+        near = difflib.get_close_matches(fix.cause, sorted(causes.union(EXPLANATIONS)), n=3)
         hint = f"; is it {', '.join(near)}?" if near else ""
-        raise click.UsageError(f"{cause}: not a cause, and no report about {policy_domain} tells it{hint}")
+        raise click.UsageError(f"{fix.cause}: not a cause, and no report about {fix.policy_domain} tells it{hint}")
+    places = [row.mx_key for row in told if row.cause == fix.cause]
+    if not places:
+        return f"no report about {fix.policy_domain} tells {fix.cause} so far"
+    if fix.mx_key and fix.mx_key not in places:
+        known = ", ".join(map(place, dict.fromkeys(places[:_PLACES])))
+        return f"no report about {fix.policy_domain} tells {fix.cause} at {place(fix.mx_key)} so far, only at {known}"
+    return ""
 
 
 def _mx_key(mx: str) -> str:
@@ -183,7 +204,8 @@ def acknowledge(  # noqa: PLR0913 - the options of the command
     if withdraw is not None:
         return _withdrawn(database, "acknowledgement", withdraw, policy_domain, now)
     if not name or not reason.strip():
-        raise click.UsageError("a criterion and --reason are needed: tlsrpt acknowledge DOMAIN C31 --reason TEXT")
+        command = f"tlsrpt acknowledge {policy_domain} {name or 'C29'} --reason TEXT"
+        raise click.UsageError(f"a criterion and --reason are needed: {command}")
     store = Store.open(database)
     _, wanted = config.parameters(profile)
     accepted = accept(store, policy_domain, name, reason=reason, who=_who(who), expires=expires, now=now, wanted=wanted)
@@ -212,7 +234,10 @@ def accept(  # noqa: PLR0913 - what an acknowledgement has
     """
     known = criterion(name)
     if known is None:
-        raise click.UsageError(f"{name}: no such criterion: tlsrpt explain lists them")
+        raise click.UsageError(f"{name}: no such criterion: tlsrpt ready {policy_domain} lists them")
+    if known.name in ANSWERED:
+        command = f"tlsrpt answer {policy_domain} {known.name} yes"
+        raise click.UsageError(f"{known.name} is a question, answered and not accepted: {command}, or no")
     state = readiness.judge(store, policy_domain, now, wanted).state(known.name)
     if not state.is_warning:
         what = "required, and not to be waived" if state.is_blocking else f"{state.state}, nothing to accept"
@@ -351,10 +376,10 @@ def _fixed(store: Store, words: Sequence[str], now: datetime) -> str:
     at = _moment(when) or now
     if at > now:
         raise click.UsageError(f"{when}: a repair is recorded when it was made, not before")
-    _known_cause(store, policy_domain, cause)
     wanted = Fix(0, policy_domain, cause, _mx_key(mx), at, note, _who(name), now)
+    untold = _untold(store, wanted)
     [number] = decisions.fix(store, [wanted])
-    return f"fix {number} is recorded; p looks whether it holds"
+    return f"fix {number} is recorded; {untold or 'p looks whether it holds'}"
 
 
 def _accepted(store: Store, words: Sequence[str], now: datetime) -> str:

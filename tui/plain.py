@@ -38,6 +38,7 @@ _DROPPED = (
     "size",
 )
 _SHORT = {"organizations": "orgs"}
+_PROSE = frozenset({"waits_for"})  # cut at the end, other texts in the middle
 _RATES = frozenset({"failure_rate"})
 
 
@@ -165,7 +166,11 @@ def _table(table: Table, room: int | None) -> str:
     ]
     lines.append(["-" * size for size in widths])
     lines += [
-        [text if room is None else cell(text, size) for text, size in zip(line, widths, strict=True)] for line in cells
+        [
+            text if room is None else cell(text, size, end=field in _PROSE)
+            for text, size, field in zip(line, widths, columns, strict=True)
+        ]
+        for line in cells
     ]
     whole = [
         "  ".join(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NOT_DUE = 1  # exit status of what was asked for and is not due
 LARGEST = 65_536  # bytes of a policy (RFC 8461 section 3.2)
+NO_WAY = "no look has seen the policy that is served, and none is made of what senders quote:"
+_DRAFT = {"--what-if": "what_if", "--mode": "mode", "--add-mx": "add_mx", "--drop-mx": "drop_mx"}
 
 
 @one_line
@@ -45,6 +47,7 @@ def next_step(
 
     `wanted` has profile, max_age, rollback, remove, what_if, mode, add_mx and drop_mx.
     """
+    _fitting(wanted, folder)
     [policy_domain] = asked([name])
     _, parameters = config.parameters(wanted["profile"])
     store = asked_store(database, paths)
@@ -64,7 +67,19 @@ def next_step(
     if folder is not None:
         return _lay_out(found, chosen, folder)
     refused = wanted["max_age"] is not None and not found.due
-    return NOT_DUE if refused else 0
+    return NOT_DUE if refused or (chosen is None and (wanted["rollback"] or wanted["remove"])) else 0
+
+
+def _fitting(wanted: Mapping[str, Any], folder: Path | None) -> None:
+    """Raise UsageError for options that ask for different things."""
+    draft = [flag for flag, name in _DRAFT.items() if wanted[name]]
+    ways = [flag for flag, name in (("--rollback", "rollback"), ("--remove", "remove")) if wanted[name]]
+    if len(ways) > 1 or (draft and ways):
+        raise click.UsageError(f"{' and '.join([*draft[:1], *ways])} ask for different things: give one of them")
+    if draft and folder is not None:
+        raise click.UsageError(f"{draft[0]} tests a draft, of which --write writes nothing: leave one of them out")
+    if ways and wanted["max_age"] is not None:
+        raise click.UsageError(f"--max-age is of enforce, which {ways[0]} leaves: leave one of them out")
 
 
 def _chosen(found: Plan, wanted: Mapping[str, Any]) -> Way | None:
@@ -79,7 +94,9 @@ def _write(found: Plan, chosen: Way | None, wanted: Mapping[str, Any], form: str
         click.echo(json.dumps(planned.document(found), indent=2))
         return
     if wanted["rollback"] or wanted["remove"]:
-        said = list(planned.way(chosen)) if chosen is not None else planned.page(found)
+        said = [*planned.way(chosen)][1:] if chosen is not None else planned.page(found)
+        if chosen is None:
+            click.echo(f"{NO_WAY} tlsrpt check {safe(found.policy_domain)}", err=True)
     else:
         said = planned.page(found)
     if form == "markdown":

@@ -30,7 +30,7 @@ VERDICT_STYLES = {
     "IN_FORCE": "good",
     "N_A": "dim",
 }
-# Verdicts as they stand in a column.
+# Verdicts as they stand in a column, worst first.
 VERDICTS = {
     "NOT_READY": "NOT READY",
     "IN_FORCE_FAILING": "FAILING",

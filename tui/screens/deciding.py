@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import on, work
 from textual.message import Message
@@ -12,6 +12,9 @@ from tui.screens.listing import Listing
 from tui.text import idn
 from tui.words import place
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
 
 class Deciding(Listing):
     """A list from which a decision is recorded."""
@@ -19,10 +22,11 @@ class Deciding(Listing):
     class Decided(Message):
         """A decision was recorded, or could not be."""
 
-        def __init__(self, words: str, problem: str = "") -> None:
+        def __init__(self, words: str, problem: str, again: Callable[[], object]) -> None:
             super().__init__()
             self.words = words
             self.problem = problem
+            self.again = again  # asks once more, with what was written
 
     def can_decide(self) -> bool:
         """Return whether there is a store to keep it in, and say so if there is none."""
@@ -36,10 +40,6 @@ class Deciding(Listing):
         if not self.can_decide():
             return
 
-        def given(words: tuple[str, ...] | None) -> None:
-            if words is not None:
-                self.decide("fix", (policy_domain, *words))
-
         fields = (
             Field("Cause", cause),
             Field("MX", "*" if mx_key == "*" else place(mx_key) if mx_key else "", "a host, an address, * for none"),
@@ -48,21 +48,36 @@ class Deciding(Listing):
             Field("Name", hint="this user"),
         )
         words = "It counts once a look after it agrees and no report about a later day has the failure."
-        self.bench.push_screen(Form(f"Mended at {idn(policy_domain)}", *fields, words=words), given)
+        self.ask_and_decide("fix", (policy_domain,), f"Mended at {idn(policy_domain)}", fields, words)
+
+    def ask_and_decide(
+        self, what: str, about: tuple[str, ...], title: str, fields: Sequence[Field], words: str
+    ) -> None:
+        """Ask for the words of a decision and record it; what cannot be recorded is asked for again."""
+
+        def given(written: tuple[str, ...] | None) -> None:
+            if written is None:
+                return
+            filled = [field._replace(value=value) for field, value in zip(fields, written, strict=True)]
+            self.decide(what, (*about, *written), lambda: self.ask_and_decide(what, about, title, filled, words))
+
+        self.bench.push_screen(Form(title, *fields, words=words), given)
 
     @work(thread=True, exit_on_error=False, group="decide")
-    def decide(self, what: str, words: tuple[str, ...]) -> None:
+    def decide(self, what: str, words: tuple[str, ...], again: Callable[[], object]) -> None:
         """Record a decision, and say how that went."""
         from tui import judging  # noqa: PLC0415 - duckdb waits for the first frame
 
         evidence = self.bench.evidence
         done, problem = judging.decided(evidence.made, what, words, evidence.now())
-        self.post_message(self.Decided(done, problem))
+        self.post_message(self.Decided(done, problem, again))
 
     @on(Decided)
     def _decided(self, message: Any) -> None:  # noqa: ANN401 - a Decided
         if message.problem:
             self.bench.fail(message.problem)
+            if self.is_current:
+                message.again()
         else:
             self.bench.notify(message.words)
             self.bench.changed()

@@ -131,10 +131,10 @@ class DomainsScreen(Listing):
     NAME = TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "domains")
     COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("Domain", lambda line: line.domain.policy_domain, least=16),
-        Column("Mode", lambda line: line.domain.mode or "-"),
+        Column("Domain", lambda line: line.domain.policy_domain, least=22),
+        Column("Mode", lambda line: line.domain.mode or "-", drop=2),
         Column("Verdict", _place, _verdict, _verdict_style),
-        Column("Sessions", lambda line: line.domain.sts_successful + line.domain.sts_failed, right=True, drop=2),
+        Column("Sessions", lambda line: line.domain.sts_successful + line.domain.sts_failed, right=True, drop=3),
         Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True, drop=5),
         Column("Would-block", lambda line: line.domain.would_block, style=_blocked, right=True),
         Column(
@@ -145,9 +145,9 @@ class DomainsScreen(Listing):
             right=True,
             drop=6,
         ),
-        Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, _blocked),
+        Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, _blocked, drop=1),
         Column("Orgs", lambda line: line.domain.organizations, right=True, drop=7),
-        Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=3),
+        Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=4),
     )
 
     class VerdictsCame(Message):

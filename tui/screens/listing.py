@@ -103,8 +103,11 @@ class Listing(Asking):
         if table.order_by is not None:
             column = table.columns[table.order_by]
             up, down = ("least first", "most first") if column.right else ("A-Z", "Z-A")
-            if table.lines and isinstance(column.value(table.lines[0].row), date):
+            first = column.value(table.lines[0].row) if table.lines else None
+            if isinstance(first, date):
                 up, down = "oldest first", "newest first"
+            elif isinstance(first, int) and not column.right:  # words that have an order of their own
+                up, down = "worst first", "best first"
             parts.append(f"sorted by {column.heading}, {down if table.descending else up}")
         if table.lines:
             parts.append(self.note())

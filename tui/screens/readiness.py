@@ -114,12 +114,10 @@ class ReadinessScreen(Deciding):
             return
         if not row.is_warning:
             what = "required: mend it" if row.is_blocking else f"{row.state}: there is nothing to accept"
+            if row.criterion.kind == "answer":
+                what = f"a question: {row.remedy.removeprefix('Do: ') or 'it is answered'}"
             self.bench.notify(f"{row.name} is {what}")
             return
-
-        def given(words: tuple[str, ...] | None) -> None:
-            if words is not None:
-                self.decide("acknowledge", (self.policy_domain, row.name, *words))
 
         fields = (
             Field("Reason"),
@@ -127,7 +125,7 @@ class ReadinessScreen(Deciding):
             Field("Expires", hint="YYYY-MM-DD, at most 14 days"),
         )
         title = f"Accept {row.name} {row.criterion.title} of {idn(self.policy_domain)}"
-        self.bench.push_screen(Form(title, *fields, words=row.reason), given)
+        self.ask_and_decide("acknowledge", (self.policy_domain, row.name), title, fields, row.reason)
 
     def action_fix(self) -> None:
         """Record a repair of a series that is open, after asking which."""
@@ -137,9 +135,11 @@ class ReadinessScreen(Deciding):
 
     def action_export(self) -> None:
         """Write the checklist into a file, after asking which."""
-        if self.told is None:
-            return
-        name = f"ready-{self.policy_domain}-{self.told.judgement.evidence.now.date()}.md"
+        if self.told is not None:
+            self.ask_for_file(f"ready-{self.policy_domain}-{self.told.judgement.evidence.now.date()}.md")
+
+    def ask_for_file(self, name: str) -> None:
+        """Ask where the checklist goes, and write it there."""
 
         def given(words: tuple[str, ...] | None) -> None:
             if words is not None and self.told is not None:
@@ -156,6 +156,7 @@ class ReadinessScreen(Deciding):
         problem = judging.export(name, told)
         if problem:
             self.bench.fail(problem)
+            self.ask_for_file(name)
         else:
             self.bench.notify(f"wrote {name}")
 
