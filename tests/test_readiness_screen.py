@@ -29,14 +29,14 @@ SIZES = [(80, 24), (120, 40)]
 # Keys from the first screen, whose rows stand worst first.
 TOURS = {
     "verdicts": [],
-    "not-ready": ["enter"],
-    "not-ready-criterion": ["enter", "enter"],
-    "not-ready-plan": ["enter", "P"],
-    "not-ready-details": ["enter", "d"],
-    "not-ready-failure": ["enter", "x", "enter"],
-    "failing": ["down", "down", "enter"],
-    "failing-plan": ["down", "down", "enter", "P"],
-    "too-little": ["down", "down", "down", "down", "enter"],
+    "failing": ["enter"],
+    "failing-plan": ["enter", "P"],
+    "not-ready": ["down", "enter"],
+    "not-ready-criterion": ["down", "enter", "enter"],
+    "not-ready-plan": ["down", "enter", "P"],
+    "not-ready-details": ["down", "enter", "d"],
+    "not-ready-failure": ["down", "enter", "x", "enter"],
+    "too-little": ["end", "up", "enter"],
     "ready": ["end", "enter"],
     "ready-plan": ["end", "P"],
     "form": ["end", "enter", "down", "f"],
@@ -88,7 +88,7 @@ async def test_the_verdict_stands_on_the_first_screen_and_enter_tells_what_to_do
         assert "NOT READY" in rows["example.org"]
         assert "FAILING" in rows["clinic.example"]
         assert "NO EVIDENCE" in rows["bakery.example"]
-        await press(pilot, "enter")
+        await press(pilot, "down", "enter")
         shown = text(app)
         assert "Renew the certificate of mx2.example.org" in shown
         assert [line.split()[0] for line in lines(app)[2:5]] == ["FAIL", "PASS", "FAIL"]
@@ -110,7 +110,7 @@ async def fill(pilot: Pilot[None], *words: str) -> None:
 async def test_a_repair_is_recorded_by_one_key_with_what_is_open_filled_in(database: Path) -> None:
     app = bench(database)
     async with app.run_test(size=(80, 24)) as pilot:
-        await begin(pilot, "enter", "f")
+        await begin(pilot, "down", "enter", "f")
         values = [entry.value for entry in app.screen.query(Input)]
         assert values[:2] == ["certificate-expired", "mx2.example.org"]
         await fill(pilot, *values[:2], "2026-03-19T12:00", "renewed", "night shift")
@@ -123,7 +123,7 @@ async def test_a_repair_is_recorded_by_one_key_with_what_is_open_filled_in(datab
 async def test_a_warning_is_accepted_by_one_key_and_what_is_required_is_not(database: Path) -> None:
     app = bench(database)
     async with app.run_test(size=(80, 24)) as pilot:
-        await begin(pilot, "enter", "a")
+        await begin(pilot, "down", "enter", "a")
         assert not isinstance(app.screen, Form)  # C05 fails: nobody can wave it through
         await press(pilot, "escape", "down", "enter")
         names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
@@ -152,7 +152,7 @@ async def test_what_cannot_be_recorded_is_asked_for_again_with_what_was_written(
     app = bench(database)
     words = ("certificate-expired", "mx2.example.org", "yesterday", "renewed", "night shift")
     async with app.run_test(size=(80, 24)) as pilot:
-        await begin(pilot, "enter")
+        await begin(pilot, "down", "enter")
         form = await refused(pilot, "f", *words)
         assert tuple(entry.value for entry in form.query(Input)) == words
         await press(pilot, "escape")
@@ -180,7 +180,7 @@ async def test_nothing_is_recorded_while_files_are_browsed(tmp_path: Path) -> No
     app = Workbench(Evidence(tmp_path / "none.duckdb", [str(SAMPLES / "2026-03"), str(SAMPLES / "checks")], AS_OF))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: not app.progress and "NOT READY" in text(app))
-        await press(pilot, "enter", "f")
+        await press(pilot, "down", "enter", "f")
         assert not isinstance(app.screen, Form)
     assert not (tmp_path / "none.duckdb").exists()
 
@@ -188,7 +188,7 @@ async def test_nothing_is_recorded_while_files_are_browsed(tmp_path: Path) -> No
 async def test_escape_leaves_a_form_without_recording(database: Path) -> None:
     app = bench(database)
     async with app.run_test(size=(80, 24)) as pilot:
-        await begin(pilot, "enter", "f", "escape")
+        await begin(pilot, "down", "enter", "f", "escape")
         assert "> readiness" in lines(app)[0]
     assert decisions.fixes(Store.open(database)) == []
 
@@ -196,7 +196,7 @@ async def test_escape_leaves_a_form_without_recording(database: Path) -> None:
 async def test_the_rows_behind_a_criterion_lead_to_the_report(kept: Path) -> None:
     app = bench(kept)
     async with app.run_test(size=(120, 40)) as pilot:
-        await begin(pilot, "enter")
+        await begin(pilot, "down", "enter")
         names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
         await press(pilot, *["down"] * names.index("C24"), "enter", "enter")
         assert "Report ID" in text(app)

@@ -16,8 +16,8 @@ from tlsrpt.criteria import ANSWERED, CRITERIA, STATES, Criterion, Fact, Found
 from tlsrpt.evidence import Acknowledgement, Evidence  # noqa: TC001 - a NamedTuple of ours names them
 from tlsrpt.published import MxFacts
 
-# Worst first.
-VERDICTS = ("NOT_READY", "IN_FORCE_FAILING", "INSUFFICIENT_EVIDENCE", "READY_WITH_WARNINGS", "READY", "IN_FORCE", "N_A")
+# Worst first: where mail is held back now.
+VERDICTS = ("IN_FORCE_FAILING", "NOT_READY", "INSUFFICIENT_EVIDENCE", "READY_WITH_WARNINGS", "READY", "IN_FORCE", "N_A")
 EXIT_STATUS = {
     "NOT_READY": 5,
     "IN_FORCE_FAILING": 5,

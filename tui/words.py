@@ -32,8 +32,8 @@ VERDICT_STYLES = {
 }
 # Verdicts as they stand in a column, worst first.
 VERDICTS = {
-    "NOT_READY": "NOT READY",
     "IN_FORCE_FAILING": "FAILING",
+    "NOT_READY": "NOT READY",
     "INSUFFICIENT_EVIDENCE": "NO EVIDENCE",
     "READY_WITH_WARNINGS": "READY+warn",
     "READY": "READY",
