@@ -102,7 +102,7 @@ def run(seed: int, index: int, asks: int | None = None) -> Outcome:
 
 def _record(store: Store, domain: str, repair: Repair) -> None:
     from loaders.decisions import fix
-    from tlsrpt.evidence import Fix
+    from tlsrpt.enforce.evidence import Fix
 
     at = moment(repair.at).replace(tzinfo=None)
     fix(store, [Fix(0, domain, CAUSES[repair.cause], repair.mx, at, "", "", at)])

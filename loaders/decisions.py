@@ -12,7 +12,7 @@ from tlsrpt.store import Rows, Store
 if TYPE_CHECKING:
     import duckdb
 
-    from tlsrpt.evidence import Acknowledgement, Answer, Fix
+    from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix
 
 
 def fix(store: Store, wanted: Sequence[Fix]) -> list[int]:

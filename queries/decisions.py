@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from queries import EVERYTHING, Scope, rows
-from tlsrpt.evidence import Acknowledgement, Answer, Fix
+from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix
 
 if TYPE_CHECKING:
     from tlsrpt.store import Store

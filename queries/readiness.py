@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from queries import Scope, decisions, published, rows
-from tlsrpt import verdict
-from tlsrpt.evidence import (
+from tlsrpt.enforce import verdict
+from tlsrpt.enforce.evidence import (
     Acknowledgement,
     Answer,
     Claim,
@@ -25,13 +25,13 @@ from tlsrpt.evidence import (
     Sessions,
     last_settled,
 )
-from tlsrpt.parameters import LOW_VOLUME_DAYS, Parameters
-from tlsrpt.parameters import parameters as usual
+from tlsrpt.enforce.parameters import LOW_VOLUME_DAYS, Parameters
+from tlsrpt.enforce.parameters import parameters as usual
 from tlsrpt.published import Check, MxFacts, Seen
 
 if TYPE_CHECKING:
+    from tlsrpt.enforce.verdict import Judgement
     from tlsrpt.store import Store
-    from tlsrpt.verdict import Judgement
 
 CLAIMS = 50  # organizations of claims that are told
 PART = 500  # domains whose evidence is in memory at a time

@@ -51,7 +51,7 @@ from loaders import decisions
 from queries import readiness
 from tlsrpt.certificate import Certificate, read
 from tlsrpt.check_file import FORMAT, MARK
-from tlsrpt.evidence import Answer, Fix
+from tlsrpt.enforce.evidence import Answer, Fix
 from tlsrpt.published import Answer as Said
 from tlsrpt.published import (
     Check,
@@ -74,8 +74,8 @@ from tlsrpt.store import Store
 from tui.cli import program
 
 if TYPE_CHECKING:
-    from tlsrpt.parameters import Parameters
-    from tlsrpt.verdict import Judgement
+    from tlsrpt.enforce.parameters import Parameters
+    from tlsrpt.enforce.verdict import Judgement
 
 DOMAIN = "example.com"
 DAY = date(2026, 5, 20)  # of the question: a Wednesday. Settled are the days up to two before it, from noon on.

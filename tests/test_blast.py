@@ -25,14 +25,14 @@ from reports import changed, document, policy, row
 from shelf import put
 
 from queries import readiness
-from tlsrpt.blast import blast, other
+from tlsrpt.enforce.blast import blast, other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from histories import History
 
-    from tlsrpt.blast import Damage
+    from tlsrpt.enforce.blast import Damage
     from tlsrpt.store import Store
 
 EXPIRED, MISMATCH, FETCH, BARE = (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from histories import Desk, Ready, fails, history
 
-from tlsrpt.bounds import lower, upper
+from tlsrpt.enforce.bounds import lower, upper
 
 ALPHA = 0.05
 

@@ -34,14 +34,14 @@ from histories import (
 from reports import document, policy
 
 from queries import readiness
-from tlsrpt.criteria import ANSWERED, CRITERIA
-from tlsrpt.evidence import Acknowledgement
-from tlsrpt.parameters import parameters
+from tlsrpt.enforce.criteria import ANSWERED, CRITERIA
+from tlsrpt.enforce.evidence import Acknowledgement
+from tlsrpt.enforce.parameters import parameters
+from tlsrpt.enforce.verdict import basis, judge
 from tlsrpt.published import Answer, HostFacts, Mx, MxFacts, Tlsa, TlsaFacts
-from tlsrpt.verdict import basis, judge
 
 if TYPE_CHECKING:
-    from tlsrpt.criteria import Found
+    from tlsrpt.enforce.criteria import Found
 
 DAILY = history().looks
 FEWER = (16, *range(9, -1, -1))  # all that changes in a case does so within nine days

@@ -15,7 +15,7 @@ from screen import settled, text
 
 from loaders.rows import TRUST
 from queries import Scope, parameters, sql
-from tlsrpt import criteria
+from tlsrpt.enforce import criteria
 from tlsrpt.limits import LIMITS, LIVE_LIMITS
 from tlsrpt.store import Store
 from tui.app import Workbench
@@ -123,7 +123,7 @@ def test_the_layout_names_only_what_is_there_and_every_module_below_the_screens(
     modules = {
         path.relative_to(ROOT).as_posix()
         for folder in ("tlsrpt", "loaders")
-        for path in (ROOT / folder).glob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
         if path.name != "__init__.py"
     }
     assert modules <= set(listed)

@@ -34,13 +34,13 @@ from reports import document, policy
 
 from loaders import observations
 from queries import decisions, readiness
-from tlsrpt import drift
 from tlsrpt.check_file import checks_json
-from tlsrpt.evidence import Acknowledgement, Answer, Fix, fingerprint
-from tlsrpt.planning import plan
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix, fingerprint
+from tlsrpt.enforce.planning import plan
+from tlsrpt.enforce.verdict import basis, judge
 from tlsrpt.published import Mx, MxFacts, Settings
 from tlsrpt.store import Store
-from tlsrpt.verdict import basis, judge
 from tui import judging
 from tui.cli import program
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from histories import History
 
-    from tlsrpt.verdict import Judgement, State
+    from tlsrpt.enforce.verdict import Judgement, State
 
 TEST_SET_UP = Settings(smtp_port=2_525, https_port=8_443, ca_file="/tmp/ca.pem")
 MISMATCH = {"result_type": "validation-failure", "reason": "mtasts-policy-mx-mismatch"}

@@ -23,8 +23,8 @@ from histories import (
 )
 
 from queries import readiness
-from tlsrpt.evidence import Covered, Place
-from tlsrpt.fault import FAULTS, disagreements, fault
+from tlsrpt.enforce.evidence import Covered, Place
+from tlsrpt.enforce.fault import FAULTS, disagreements, fault
 from tlsrpt.published import MxFacts, Settings
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from histories import History
 
-    from tlsrpt.evidence import Evidence
-    from tlsrpt.fault import Fault
+    from tlsrpt.enforce.evidence import Evidence
+    from tlsrpt.enforce.fault import Fault
     from tlsrpt.store import Store
 
 EXPIRED, MISMATCH, UNTRUSTED = "certificate-expired", "certificate-host-mismatch", "certificate-not-trusted"

@@ -10,7 +10,7 @@ import pytest
 from histories import DOMAIN, GOOGLE, OSIER, changed, counted, fails, history, servfail, stored
 
 from queries import readiness
-from tlsrpt.hosts import MxHost, mx_hosts
+from tlsrpt.enforce.hosts import MxHost, mx_hosts
 from tlsrpt.published import Settings
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from histories import DAY, DOMAIN, GOOGLE, HERON, MICROSOFT, NOW, WINDOW, Desk, changed, fails, history, judged
 
-from tlsrpt.evidence import Answer
+from tlsrpt.enforce.evidence import Answer
+from tlsrpt.enforce.planning import LADDER, Plan, plan
+from tlsrpt.enforce.verdict import judge
 from tlsrpt.mta_sts import parse_policy
-from tlsrpt.planning import LADDER, Plan, plan
-from tlsrpt.verdict import judge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -106,7 +106,7 @@ def test_each_story_gets_the_verdict_it_deserves_with_the_right_first_remedy() -
     deserved = {
         "example.org": ("NOT_READY", "C05", "Renew the certificate of mx2.example.org"),
         "example.net": ("NOT_READY", "C04", "Add mx: mx3.example.net to the policy, then change the id"),
-        "bakery.example": ("INSUFFICIENT_EVIDENCE", "C21", "See that every report is loaded; else wait"),
+        "bakery.example": ("INSUFFICIENT_EVIDENCE", "C21", "See that every report is loaded. Else wait"),
         "clinic.example": ("IN_FORCE_FAILING", "C05", "Get a certificate whose SAN has mx2.clinic.example"),
     }
     for domain, (verdict, criterion, remedy) in deserved.items():

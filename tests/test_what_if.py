@@ -26,19 +26,19 @@ from histories import (
 )
 
 from queries import readiness
-from tlsrpt.evidence import Answer, Evidence
+from tlsrpt.enforce.evidence import Answer, Evidence
+from tlsrpt.enforce.parameters import parameters
+from tlsrpt.enforce.what_if import OUTCOMES, WhatIf, draft, what_if
 from tlsrpt.mta_sts import Policy, policy_text
-from tlsrpt.parameters import parameters
 from tlsrpt.published import Mx, MxFacts, Settings
-from tlsrpt.what_if import OUTCOMES, WhatIf, draft, what_if
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from histories import History
 
+    from tlsrpt.enforce.what_if import Point
     from tlsrpt.store import Store
-    from tlsrpt.what_if import Point
 
 EXPIRED, MISMATCH, BARE = "certificate-expired", "certificate-host-mismatch", "validation-failure"
 MX1, MX2, MX3, MX9 = (f"{name}.@" for name in ("mx1", "mx2", "mx3", "mx9"))  # "@" stands for the domain

@@ -28,8 +28,8 @@ import idna
 from platformdirs import user_config_dir
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from tlsrpt.parameters import PROFILES, Parameters
-from tlsrpt.parameters import parameters as of_profile
+from tlsrpt.enforce.parameters import PROFILES, Parameters
+from tlsrpt.enforce.parameters import parameters as of_profile
 from tlsrpt.published import Settings
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from tlsrpt.advice import ADVICE
-from tlsrpt.criteria import BY_NAME
+from tlsrpt.enforce.criteria import BY_NAME
 from tlsrpt.knowledge import EXPLANATIONS, commands
 from tui import checking, plain
 from tui.checked import STYLES

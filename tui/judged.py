@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tlsrpt import planning
-from tlsrpt.blast import Blast, Damage, blast, other
-from tlsrpt.criteria import STATES
-from tlsrpt.fault import disagreements
-from tlsrpt.hosts import MxHost, mx_hosts
+from tlsrpt.enforce import planning
+from tlsrpt.enforce.blast import Blast, Damage, blast, other
+from tlsrpt.enforce.criteria import STATES
+from tlsrpt.enforce.fault import disagreements
+from tlsrpt.enforce.hosts import MxHost, mx_hosts
+from tlsrpt.enforce.parameters import parameters
 from tlsrpt.knowledge import IMPACTS
-from tlsrpt.parameters import parameters
 from tui import plain
 from tui.said import Said
 from tui.text import idn
@@ -19,7 +19,7 @@ from tui.words import STATE_STYLES, VERDICT_STYLES, count, lasting, moment, plac
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tlsrpt.verdict import Judgement, State
+    from tlsrpt.enforce.verdict import Judgement, State
 
 _SHOWN = 12  # claims and holders on a page
 _COMPARED = 3  # disagreements on a page, newest first

@@ -15,15 +15,15 @@ import click
 
 from loaders import decisions
 from queries import Scope, failures, readiness
-from tlsrpt import planning
-from tlsrpt.criteria import ANSWERED, criterion
-from tlsrpt.evidence import Acknowledgement, Answer, Fix
+from tlsrpt.enforce import planning
+from tlsrpt.enforce.criteria import ANSWERED, criterion
+from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix
+from tlsrpt.enforce.parameters import ACKNOWLEDGED_DAYS, Parameters
+from tlsrpt.enforce.verdict import EXIT_STATUS, basis
 from tlsrpt.knowledge import EXPLANATIONS
-from tlsrpt.parameters import ACKNOWLEDGED_DAYS, Parameters
 from tlsrpt.parse import address
 from tlsrpt.parse import domain as parsed
 from tlsrpt.store import Store, StoreError, utc_now
-from tlsrpt.verdict import EXIT_STATUS, basis
 from tui import config, judged, plain, planned
 from tui.checking import asked, say
 from tui.running import NO_STORE, asked_store, one_line, room
@@ -33,7 +33,7 @@ from tui.words import place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tlsrpt.verdict import Judgement
+    from tlsrpt.enforce.verdict import Judgement
     from tui.said import Said
 
 FIRST = 8  # criteria that the board shows of a domain, where there is room

@@ -12,9 +12,9 @@ from tui.words import lasting, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tlsrpt.planning import Need, Plan, Sees, Way
+    from tlsrpt.enforce.planning import Need, Plan, Sees, Way
+    from tlsrpt.enforce.what_if import WhatIf
     from tlsrpt.publishing import Step
-    from tlsrpt.what_if import WhatIf
     from tui.said import Said as Paragraph
 
 STYLES = {"PASS": "good", "FAIL": "bad", "UNKNOWN": "warn", "WARN": "warn"}

@@ -11,9 +11,9 @@ import click
 from loaders import SourceError
 from queries import readiness
 from tlsrpt import mta_sts
-from tlsrpt.planning import Plan, Way, plan
+from tlsrpt.enforce.planning import Plan, Way, plan
+from tlsrpt.enforce.what_if import draft, what_if
 from tlsrpt.store import Store, utc_now
-from tlsrpt.what_if import draft, what_if
 from tui import config, planned
 from tui.checking import asked, say
 from tui.running import NO_STORE, asked_store, one_line
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from tlsrpt.evidence import Evidence
+    from tlsrpt.enforce.evidence import Evidence
 
 NOT_DUE = 1  # exit status of what was asked for and is not due
 LARGEST = 65_536  # bytes of a policy (RFC 8461 section 3.2)

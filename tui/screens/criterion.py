@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from tlsrpt.criteria import Fact
+    from tlsrpt.enforce.criteria import Fact
+    from tlsrpt.enforce.verdict import State
     from tlsrpt.store import Store
-    from tlsrpt.verdict import State
 
 
 class CriterionScreen(Listing):

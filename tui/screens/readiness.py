@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
+    from tlsrpt.enforce.verdict import State
     from tlsrpt.store import Store
-    from tlsrpt.verdict import State
     from tui.judged import Full
 
 _COLOURS = {"bad": "bold $text-error", "warn": "$text-warning", "good": "$text-success", "dim": "$text-muted"}

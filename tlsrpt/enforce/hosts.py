@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from tlsrpt import drift
 from tlsrpt.advice import ADVICE
-from tlsrpt.evidence import Evidence, Failure, Place
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.evidence import Evidence, Failure, Place
 from tlsrpt.findings import Finding, criteria
 from tlsrpt.published import Check, MxFacts
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from tlsrpt.evidence import BLOCKING, Evidence, Failure
-from tlsrpt.fault import Fault, Looks, fault
-from tlsrpt.recurring import Series, series
+from tlsrpt.enforce.evidence import BLOCKING, Evidence, Failure
+from tlsrpt.enforce.fault import Fault, Looks, fault
+from tlsrpt.enforce.recurring import Series, series
 
 # How a series stands, what needs doing first.
 STATUSES = ("open", "waiting", "closed", "mended", "historical")

@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from tlsrpt import drift
 from tlsrpt.advice import ADVICE
 from tlsrpt.cause import RESULT_TYPES, classify
 from tlsrpt.certificate import listed, moment
-from tlsrpt.evidence import POLICY_CAUSES, Evidence, Failure, Place, fingerprint, policies_in
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.evidence import POLICY_CAUSES, Evidence, Failure, Place, fingerprint, policies_in
+from tlsrpt.enforce.hosts import is_host, words
 from tlsrpt.findings import Finding, criteria, judge
-from tlsrpt.hosts import is_host, words
 from tlsrpt.mta_sts import FATAL
 from tlsrpt.published import Check, HostFacts, MxFacts, MxTlsFacts, Seen, Settings, TlsaFacts
 from tlsrpt.reporters import REPORTERS, peculiarities

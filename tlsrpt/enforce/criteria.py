@@ -1,6 +1,6 @@
 """The criteria of `enforce`: what each one asks, when it passes, warns, fails or cannot be told.
 
-Data only; `tlsrpt.live_criteria` and `tlsrpt.report_criteria` work the states out, `tlsrpt.verdict` brings them
+Data only; `tlsrpt.enforce.live_criteria` and `tlsrpt.enforce.report_criteria` work the states out, `tlsrpt.enforce.verdict` brings them
 together.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple
 
-from tlsrpt.parameters import Parameters
+from tlsrpt.enforce.parameters import Parameters
 
 STATES = ("FAIL", "UNKNOWN", "WARN", "PASS", "N-A")  # what stands in the way first
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from shlex import quote
 from typing import NamedTuple
 
-from tlsrpt import drift, live_criteria, report_criteria
-from tlsrpt.criteria import ANSWERED, CRITERIA, STATES, Criterion, Fact, Found
-from tlsrpt.evidence import Acknowledgement, Evidence  # noqa: TC001 - a NamedTuple of ours names them
+from tlsrpt.enforce import drift, live_criteria, report_criteria
+from tlsrpt.enforce.criteria import ANSWERED, CRITERIA, STATES, Criterion, Fact, Found
+from tlsrpt.enforce.evidence import Acknowledgement, Evidence  # noqa: TC001 - a NamedTuple of ours names them
 from tlsrpt.published import MxFacts
 
 # Worst first: where mail is held back now.

@@ -10,11 +10,12 @@ from datetime import date, datetime, timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from tlsrpt import drift, history
+from tlsrpt import history
 from tlsrpt.advice import ADVICE
 from tlsrpt.certificate import moment
-from tlsrpt.criteria import Fact, Found
-from tlsrpt.evidence import FRESH, Evidence, policies_in
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.criteria import Fact, Found
+from tlsrpt.enforce.evidence import FRESH, Evidence, policies_in
 from tlsrpt.findings import Finding, criteria, judge
 from tlsrpt.published import (
     Answer,

@@ -13,16 +13,16 @@ from typing import NamedTuple
 from tlsrpt import history
 from tlsrpt.advice import ADVICE
 from tlsrpt.certificate import listed, moment
-from tlsrpt.evidence import BLOCKING, FRESH, Evidence, policies_in
+from tlsrpt.enforce.evidence import BLOCKING, FRESH, Evidence, policies_in
+from tlsrpt.enforce.hosts import MxHost, against, is_host, mx_hosts, words
+from tlsrpt.enforce.live_criteria import JUDGES
+from tlsrpt.enforce.planning import LADDER
+from tlsrpt.enforce.recurring import Series, series
 from tlsrpt.findings import TESTING_MOST, Finding, criteria
-from tlsrpt.hosts import MxHost, against, is_host, mx_hosts, words
-from tlsrpt.live_criteria import JUDGES
 from tlsrpt.mta_sts import LINTS, MAX_AGE, Policy, canonical, host, matches, parse_policy, policy_text
-from tlsrpt.planning import LADDER
 from tlsrpt.published import Check, FetchFacts, MxFacts, MxTlsFacts
 from tlsrpt.publishing import fresh_id
 from tlsrpt.record import quoted
-from tlsrpt.recurring import Series, series
 
 OUTCOMES = ("FAIL", "UNKNOWN", "WARN", "PASS")  # the worst first: it is that of the whole
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-from tlsrpt.evidence import Evidence, Failure, Fingerprint, Place, fingerprint
+from tlsrpt.enforce.evidence import Evidence, Failure, Fingerprint, Place, fingerprint
 
 if TYPE_CHECKING:
-    from tlsrpt.parameters import Parameters
+    from tlsrpt.enforce.parameters import Parameters
 
 
 class Series(NamedTuple):

@@ -13,10 +13,11 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from tlsrpt import drift, history
+from tlsrpt import history
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.parameters import LOW_VOLUME_DAYS, Parameters
 from tlsrpt.findings import Finding, criteria, judge
 from tlsrpt.mta_sts import MODES, canonical, parse_policy
-from tlsrpt.parameters import LOW_VOLUME_DAYS, Parameters
 from tlsrpt.published import Check, FetchFacts, MxFacts, MxTlsFacts, Seen, TlsaFacts, TxtFacts
 
 FRESH = timedelta(hours=24)  # how old a look may be that a verdict rests on

@@ -11,18 +11,19 @@ from datetime import date, datetime, time, timedelta
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
-from tlsrpt import drift, history, mta_sts
+from tlsrpt import history, mta_sts
 from tlsrpt.certificate import moment
-from tlsrpt.criteria import BY_NAME
-from tlsrpt.evidence import BLOCKING, Evidence, Holder
-from tlsrpt.hosts import mx_hosts
-from tlsrpt.live_criteria import was_bad
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.criteria import BY_NAME
+from tlsrpt.enforce.evidence import BLOCKING, Evidence, Holder
+from tlsrpt.enforce.hosts import mx_hosts
+from tlsrpt.enforce.live_criteria import was_bad
+from tlsrpt.enforce.recurring import series
 from tlsrpt.published import FetchFacts, MxTlsFacts
 from tlsrpt.publishing import Step, fresh_id, txt
-from tlsrpt.recurring import series
 
 if TYPE_CHECKING:
-    from tlsrpt.verdict import Judgement
+    from tlsrpt.enforce.verdict import Judgement
 
 # Values of max_age from the first enforce on; stop anywhere. The RFC wishes for weeks or more.
 LADDER = (86_400, 604_800, 2_592_000, 7_776_000, 31_536_000)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from shlex import quote
 
-from tlsrpt import drift
-from tlsrpt.bounds import lower, upper
 from tlsrpt.cause import RESULT_TYPES
-from tlsrpt.criteria import Fact, Found
-from tlsrpt.evidence import POLICY_CAUSES, Evidence, Failure, Fingerprint, Sessions
-from tlsrpt.recurring import Series, series
+from tlsrpt.enforce import drift
+from tlsrpt.enforce.bounds import lower, upper
+from tlsrpt.enforce.criteria import Fact, Found
+from tlsrpt.enforce.evidence import POLICY_CAUSES, Evidence, Failure, Fingerprint, Sessions
+from tlsrpt.enforce.recurring import Series, series
 
 _FEW = 100  # sessions below which C23 cannot tell
 _MISSED = 2  # by how much one of the measures of coverage may be missed for a warning
