@@ -14,10 +14,12 @@ from dns_server import Zone
 from policy_host import PolicySpec
 from stack import POLICY_ADDRESS, Stack, policy, stack, zone_text
 
-from loaders import SourceError
+from loaders import SourceError, observations
 from loaders.published import Step, Stopped, look
+from queries import readiness
 from tlsrpt.findings import Finding, judge
 from tlsrpt.published import Check, MxTlsFacts, Settings
+from tlsrpt.store import Store
 
 DER, INFO = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
 SERIOUS = {"fail", "unreached"}
@@ -158,3 +160,17 @@ def test_nobody_is_asked_about_names_that_the_domain_does_not_name(world: World)
 def test_settings_that_cannot_be_used_are_refused_by_name(settings: dict[str, object], words: str) -> None:
     with pytest.raises(SourceError, match=words):
         look(["example.com"], Settings.model_validate(settings), vantage="test", found=lambda _: None)
+
+
+@pytest.mark.parametrize("kind", [*MX_KINDS, POOL])
+def test_a_verdict_fails_what_real_servers_do_wrong_and_warns_of_a_test_set_up(world: World, kind: str) -> None:
+    store = Store.memory()
+    check = world.checks[DOMAINS[kind]]
+    observations.record(store, [check])
+    found = readiness.judge(store, DOMAINS[kind], check.checked_at).state("C05")
+    store.close()
+    if MX_KINDS.get(kind, {"one of four"}):
+        assert (found.state, bool(found.remedy)) == ("FAIL", True)
+        assert any(fact.about.startswith("mx") for fact in found.found.facts)
+    else:
+        assert (found.state, "other settings than senders have" in found.reason) == ("WARN", True)

@@ -162,11 +162,15 @@ def _step(judgement: Judgement, max_age: int | None) -> _Next:
 
 
 def _needs(judgement: Judgement) -> list[Need]:
-    return [
-        Need(one.state, f"{one.name} {one.criterion.title}", ". ".join(filter(None, (one.reason, one.remedy))))
-        for one in judgement.in_the_way
-        if one.is_blocking or (one.is_warning and one.acknowledged is None)
-    ]
+    """Return what stands in the way; a remedy that several share is told once."""
+    found: list[Need] = []
+    told: set[str] = set()
+    for one in judgement.in_the_way:
+        if one.is_blocking or (one.is_warning and one.acknowledged is None):
+            words = (one.reason, "" if one.remedy in told else one.remedy)
+            told.add(one.remedy)
+            found.append(Need(one.state, f"{one.name} {one.criterion.title}", ". ".join(filter(None, words))))
+    return found
 
 
 def _in_testing(judgement: Judgement, max_age: int | None) -> _Next:

@@ -181,7 +181,8 @@ def headline(told: Full) -> Content:
     lines = [content((judgement.verdict, colour), f"   {tally(judgement)}", f"   {_since(told)}")]
     lines += [content(("ALERT ", _COLOURS["bad"]), alert) for alert in judgement.alerts[:1]]
     for one in judgement.conditions:
-        lines.append(content((f"{one.state:<8}", _COLOURS[STATE_STYLES[one.state]]), one.condition))
+        reason = "" if one.state == "PASS" else f": {one.reason}"
+        lines.append(content((f"{one.state:<8}", _COLOURS[STATE_STYLES[one.state]]), one.condition, (reason, "dim")))
     return stacked(*lines, content(_hit(told)))
 
 
