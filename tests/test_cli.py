@@ -307,7 +307,8 @@ def test_browsing_without_a_terminal_prints_the_overview(database: Path) -> None
     assert ended.status == 0
     assert "4 reports of 3 organizations about 2 domains, 2026-11-18 to 2026-11-19; 0 refused, 0 skipped" in out
     assert "17 of 552 sts sessions would block in enforce; first certificate-expired at mx2.example.org" in out
-    assert ended.err == b"next: tlsrpt failures\n"
+    assert ended.err == f"next: tlsrpt ready --as-of {TODAY}\n".encode()
+    assert "NOT READY" in out
 
 
 def test_what_came_by_a_pipe_is_not_asked_for_again() -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date, datetime, time
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -17,16 +18,15 @@ import idna
 import loaders
 from loaders import SourceError, Summary
 from loaders.directory import Directory
-from queries import Scope, domains, failures
-from tlsrpt.store import Store, StoreError
-from tui import answers, plain
+from queries import Scope, domains, failures, readiness
+from tlsrpt.store import Store, StoreError, utc_now
+from tui import answers, config, plain
 from tui.progress import Progress, interruptible, read_again, summed_up
 from tui.text import safe
-from tui.words import BLOCKING, count, place, unchecked
+from tui.words import BLOCKING, VERDICTS, count, place, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import date
     from pathlib import Path
 
 P = ParamSpec("P")
@@ -132,6 +132,7 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
             return _no_store()
         table = answers.ask(answers.DOMAINS, store, [scope])
         worst = next((row for row in failures.series(store, scope) if row.impact in BLOCKING), None)
+    table = _with_verdicts(table, store, as_of)
     click.echo(plain.written(table, "table", room()))
     click.echo(
         f"{count(totals.reports, 'report')} of {count(totals.organizations, 'organization')} about"
@@ -148,8 +149,20 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
         click.echo(unchecked(totals))
     if "-" not in paths:  # what came by a pipe is gone
         source = "".join(f" --from {safe(path)}" for path in paths)
-        click.echo(f"next: tlsrpt failures{source}", err=True)
+        moment = f" --as-of {as_of}" if as_of else ""
+        click.echo(f"next: tlsrpt ready{source}{moment}", err=True)
     return 0
+
+
+def _with_verdicts(table: plain.Table, store: Store, as_of: date | None) -> plain.Table:
+    """Return the domains with the verdict on each."""
+    now = utc_now() if as_of is None else datetime.combine(as_of, time(23, 59, 59))
+    _, parameters = config.parameters()
+    found = {one.evidence.policy_domain: VERDICTS[one.verdict] for one in readiness.board(store, now, parameters)}
+    rows = [row | {"verdict": found.get(str(row["policy_domain"]), plain.MISSING)} for row in table.rows]
+    after = table.columns.index("mode") + 1
+    columns = (*table.columns[:after], "verdict", *table.columns[after:])
+    return plain.Table(rows, (*table.fields, "verdict"), columns)
 
 
 def asked_store(database: Path, paths: Sequence[str]) -> Store | None:
