@@ -26,6 +26,7 @@ _CLUSTER, _LARGEST = 0.1, 0.9  # of C25: bound over days of organizations, share
 _TRANSIENT, _UNCLASSIFIED, _UNCLASSIFIED_LESS = 0.01, 0.01, 0.001
 _CURRENT, _CURRENT_LESS, _STALE, _ABSENT = 0.95, 0.8, 0.05, 0.5
 _BLIND, _AUTHENTIC, _AUTHENTIC_LESS, _POOR, _POOR_MOST = 0.2, 0.9, 0.5, 0.05, 0.5
+_NOT_BLOCKING = POLICY_CAUSES | {"tlsa-invalid", "dnssec-invalid", "dane-required", "transient", "unclassified"}
 _KNOWN_CAUSES = RESULT_TYPES | {"mx-not-in-policy", "transient", "tls-negotiation", "unexplained", "unclassified"}
 _REASONS = 2  # that a failure recurs, told in a line
 _ROWS = 200  # facts of one state that are kept
@@ -234,13 +235,12 @@ def recurring(evidence: Evidence) -> Found:
 
 
 def _clean_since_fix(evidence: Evidence) -> int | None:
-    """Return the settled days after the newest fix that closed something in the window, None without one."""
-    days = [
-        fix.fixed_at.date()
-        for one in series(evidence, (row for row in evidence.blocking if row.day >= evidence.obs_since))
-        if one.status == "closed" and (fix := evidence.fix(one.place)) is not None
-    ]
-    return (evidence.settled - max(days)).days if days else None
+    """Return the settled days after the newest repair of what enforce would block, None without one.
+
+    Whoever records a repair says that it was broken until then, whether reports of it are in the window or not.
+    """
+    days = [fix.fixed_at.date() for fix in evidence.fixes if fix.cause not in _NOT_BLOCKING]
+    return max(0, (evidence.settled - max(days)).days) if days else None
 
 
 def rate(evidence: Evidence) -> Found:
