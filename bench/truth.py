@@ -405,6 +405,9 @@ class _Day:
         around = self._open(self._within(RECENT, strict=False))
         last = [one for one in recent if one.day > self.day - SETTLES - 3]
         everything = _sts(self._within(3, strict=True))
+        # Where days are silent, the newest three that are not may be meant.
+        lately = _sts(self._within(RECENT, strict=True))
+        spoken = sorted(_days(lately), reverse=True)[:3]
         orgs, evaluated = _orgs(observed), sum(entry.evaluated for entry in observed)
         blocked = sum(entry.blocked for entry in observed)
         of_orgs = {(one.org, one.day): False for one in counted if one.evaluated}
@@ -429,7 +432,8 @@ class _Day:
             (sum(transient) > 0.005 * min(evaluated, sum(one.evaluated for one in recent)), "transient failures"),
             (self._blind() > 0.15, "blind senders"),
             (not last, "a report of late"),
-            (sum(one.evaluated for one in last) < 0.95 * sum(one.evaluated for one in everything), "drift"),
+            (_share(last, everything) < 0.95, "drift"),
+            (_share(recent, lately, spoken) < 0.95, "drift on the days with sessions"),
             (self.replaced > 0.04, "revised reports"),
             (any(self.day - 9 < at < self.day + 1 for at in moves), "an MX that changed"),
         )
@@ -448,6 +452,15 @@ class _Day:
 
 def _sts(entries: Iterable[_Entry]) -> list[_Entry]:
     return [entry for entry in entries if entry.tally.policy_type == "sts"]
+
+
+def _share(some: Iterable[_Entry], every: Iterable[_Entry], days: Iterable[int] | None = None) -> float:
+    """Return which share of evaluated sessions some entries have, on these days if they are given."""
+    among = None if days is None else set(days)
+    mine, whole = (
+        sum(one.evaluated for one in entries if among is None or one.day in among) for entries in (some, every)
+    )
+    return mine / whole if whole else 1.0
 
 
 def _sum(rows: Iterable[Row]) -> int:
