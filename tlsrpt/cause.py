@@ -33,8 +33,11 @@ RESULT_TYPES = frozenset({
 })  # fmt: skip
 POLICY_TYPES = frozenset({"sts", "tlsa", "no-policy-found"})
 
-_DANE = frozenset({"tlsa-invalid", "dnssec-invalid", "dane-required"})
-_POLICY_UNAVAILABLE = frozenset({"sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid"})
+DANE_CAUSES = frozenset({"tlsa-invalid", "dnssec-invalid", "dane-required"})
+POLICY_CAUSES = frozenset(
+    {"sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid"}
+)  # the policy cannot be had
+BLOCKING = frozenset({"would-block", "unclear"})  # impacts that count as blocked under enforce
 
 # Kept narrow: "mx1.example.com: hostname mismatch" is about a certificate.
 _MX_NOT_IN_POLICY = re.compile(
@@ -94,7 +97,7 @@ def classify(
         _MX_NOT_IN_POLICY.search(reason or "") or _outside(policy_type, receiving_mx_hostname, mx_patterns)
     ):
         cause, impact = "mx-not-in-policy", "would-block"
-    if cause in _DANE or (policy_type == "tlsa" and impact != "none"):
+    if cause in DANE_CAUSES or (policy_type == "tlsa" and impact != "none"):
         return Cause(cause, "dane")
     if policy_type != "sts" and impact != "none":
         return Cause(cause, "projected")
@@ -112,7 +115,7 @@ def _covered(mx: str, patterns: tuple[str, ...]) -> bool:
 
 def _certain(policy_type: str, result_type: str, reason: str) -> tuple[str, str]:
     """Return cause and impact as an sts policy would have it, the MX left aside."""
-    if result_type in _POLICY_UNAVAILABLE:
+    if result_type in POLICY_CAUSES:
         return result_type, "none"
     if result_type == "certificate-not-trusted":
         # Under DANE, Postfix says this of a certificate that no TLSA record matches.
@@ -184,9 +187,9 @@ def evaluate(policy: Policy) -> Evaluation:
     explained = blocking = unavailable = 0
     for row, cause in zip(policy.failure_details, causes, strict=True):
         explained += row.failed_session_count
-        if cause.impact in {"would-block", "unclear"}:
+        if cause.impact in BLOCKING:
             blocking += row.failed_session_count
-        elif cause.cause in _POLICY_UNAVAILABLE:
+        elif cause.cause in POLICY_CAUSES:
             unavailable += row.failed_session_count
     # Rows may say anything; what they add up to stays a number that every store and reader takes.
     blocking = min(blocking, LIMITS.session_count)

@@ -19,11 +19,12 @@ import loaders
 from loaders import SourceError, Summary
 from loaders.directory import Directory
 from queries import Scope, domains, failures, readiness
+from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store, StoreError, utc_now
 from tui import answers, config, plain
 from tui.progress import Progress, interruptible, read_again, summed_up
 from tui.text import safe
-from tui.words import BLOCKING, VERDICTS, count, place, unchecked
+from tui.words import VERDICTS, count, place, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,8 +18,8 @@ STRIP_LEGEND = "14 days: blank no report  . no failure  : failed  # would block"
 _DAY = 86_400
 
 # What stands out and how: a word comes first, then a colour.
+COLOURS = {"bad": "bold $text-error", "warn": "$text-warning", "good": "$text-success", "dim": "$text-muted"}
 IMPACT_STYLE = {"would-block": "bad", "unclear": "warn", "projected": "warn", "dane": "warn"}
-BLOCKING = frozenset({"would-block", "unclear"})
 STATE_STYLES = {"FAIL": "bad", "UNKNOWN": "warn", "WARN": "warn", "PASS": "good", "N-A": "dim"}
 VERDICT_STYLES = {
     "NOT_READY": "bad",

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tlsrpt.enforce.evidence import BLOCKING, Evidence, Failure
+from tlsrpt.cause import BLOCKING
 from tlsrpt.enforce.fault import Fault, Looks, fault
 from tlsrpt.enforce.recurring import Series, series
+
+if TYPE_CHECKING:
+    from tlsrpt.enforce.evidence import Evidence, Failure
 
 # How a series stands, what needs doing first.
 STATUSES = ("open", "waiting", "closed", "mended", "historical")

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tlsrpt import history
+from tlsrpt.cause import BLOCKING, DANE_CAUSES, POLICY_CAUSES
 from tlsrpt.enforce import drift
 from tlsrpt.enforce.parameters import LOW_VOLUME_DAYS, Parameters
 from tlsrpt.findings import Finding, criteria, judge
@@ -22,9 +23,6 @@ from tlsrpt.published import Check, FetchFacts, MxFacts, MxTlsFacts, Seen, TlsaF
 
 FRESH = timedelta(hours=24)  # how old a look may be that a verdict rests on
 GONE = timedelta(days=7)  # after which an MX that is in neither DNS nor policy is history
-
-BLOCKING = frozenset({"would-block", "unclear"})
-POLICY_CAUSES = frozenset({"sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid"})
 
 
 class Sessions(NamedTuple):
@@ -571,7 +569,7 @@ class Evidence:
                 return True
             return address.strip("[]") == mx_key[3:] if mx_key.startswith("ip:") else host == mx_key
 
-        if cause in {"tlsa-invalid", "dnssec-invalid", "dane-required"}:
+        if cause in DANE_CAUSES:
             wanted = "C10"
             # Without validation nobody can tell what DANE senders see.
             seen = any(here(found.subject) and facts.secure for found, facts in look.all(TlsaFacts))

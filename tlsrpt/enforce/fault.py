@@ -15,10 +15,10 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from tlsrpt.advice import ADVICE
-from tlsrpt.cause import RESULT_TYPES, classify
+from tlsrpt.cause import DANE_CAUSES, POLICY_CAUSES, RESULT_TYPES, classify
 from tlsrpt.certificate import listed, moment
 from tlsrpt.enforce import drift
-from tlsrpt.enforce.evidence import POLICY_CAUSES, Evidence, Failure, Place, fingerprint, policies_in
+from tlsrpt.enforce.evidence import Evidence, Failure, Place, fingerprint, policies_in
 from tlsrpt.enforce.hosts import is_host, words
 from tlsrpt.findings import Finding, criteria, judge
 from tlsrpt.mta_sts import FATAL
@@ -37,7 +37,6 @@ _CACHED = timedelta(days=2)  # that a resolver may hold an MX record
 _TRIES = 20  # looks that are gone through for one that can tell
 _FEW = 3  # facts of one sort that are told
 
-_DANE = frozenset({"tlsa-invalid", "dnssec-invalid", "dane-required"})
 
 # What one sender alone may have wrong on its side when everything here looked right before and after.
 _ON_THEIR_SIDE = {
@@ -323,7 +322,7 @@ def _criteria(cause: str) -> frozenset[str]:
     """Return for which criteria findings count that are of the sort that a cause is about."""
     if cause in POLICY_CAUSES:
         return frozenset({"C02", "C08"})
-    return frozenset({"C10"}) if cause in _DANE else frozenset({"C05"})
+    return frozenset({"C10"}) if cause in DANE_CAUSES else frozenset({"C05"})
 
 
 def _is_there(subject: str, mx_key: str) -> bool:
@@ -339,7 +338,7 @@ def _wrong(look: Look, place: Place, levels: Collection[str]) -> list[Finding]:
     domain = look.check.policy_domain
     wanted = _criteria(place.cause)
     anywhere = place.cause in POLICY_CAUSES
-    signed = {domain} if place.cause in _DANE else set()  # whose MX records have to be valid first
+    signed = {domain} if place.cause in DANE_CAUSES else set()  # whose MX records have to be valid first
     return [
         one
         for one in look.findings
@@ -362,7 +361,7 @@ def _is_seen(check: Check, place: Place) -> bool:
     """Return whether a look saw what the cause is about."""
     if place.cause in POLICY_CAUSES:
         return bool(policies_in(check))
-    if place.cause in _DANE:
+    if place.cause in DANE_CAUSES:
         # Without a resolver that validates, an answer says nothing about DNSSEC.
         return any(
             facts.secure is not None
@@ -411,7 +410,7 @@ def _shown(check: Check, place: Place) -> set[object]:
     """Return what senders judge at a place."""
     if place.cause in POLICY_CAUSES:
         return set(policies_in(check))
-    if place.cause in _DANE:
+    if place.cause in DANE_CAUSES:
         return {(seen.subject, facts) for seen, facts in check.all(TlsaFacts) if _is_there(seen.subject, place.mx_key)}
     return {
         (seen.subject, face.chain[0].der)
@@ -567,7 +566,7 @@ def _mended(evidence: Evidence, rows: Iterable[Failure]) -> str:
 
 def _others(evidence: Evidence, place: Place, names: Sequence[str], days: Sequence[date]) -> list[str]:
     """Return who else succeeded on the days of failures and told nothing like them, most days first."""
-    wanted = "tlsa" if place.cause in _DANE else "sts"
+    wanted = "tlsa" if place.cause in DANE_CAUSES else "sts"
     alike = set().union(*(evidence.telling_of[place.cause, day] for day in days))
     if is_host(place.mx_key):
         alike |= {row.organization for row in evidence.failures_at[place.mx_key] if row.day in days}

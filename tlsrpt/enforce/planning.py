@@ -12,10 +12,10 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from tlsrpt import history, mta_sts
+from tlsrpt.cause import BLOCKING
 from tlsrpt.certificate import moment
 from tlsrpt.enforce import drift
 from tlsrpt.enforce.criteria import BY_NAME
-from tlsrpt.enforce.evidence import BLOCKING, Evidence, Holder
 from tlsrpt.enforce.hosts import mx_hosts
 from tlsrpt.enforce.live_criteria import was_bad
 from tlsrpt.enforce.recurring import series
@@ -23,6 +23,7 @@ from tlsrpt.published import FetchFacts, MxTlsFacts
 from tlsrpt.publishing import Step, fresh_id, txt
 
 if TYPE_CHECKING:
+    from tlsrpt.enforce.evidence import Evidence, Holder
     from tlsrpt.enforce.verdict import Judgement
 
 # Values of max_age from the first enforce on; stop anywhere. The RFC wishes for weeks or more.

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from shlex import quote
 
-from tlsrpt.cause import RESULT_TYPES
+from tlsrpt.cause import DANE_CAUSES, POLICY_CAUSES, RESULT_TYPES
 from tlsrpt.enforce import drift
 from tlsrpt.enforce.bounds import lower, upper
 from tlsrpt.enforce.criteria import Fact, Found
-from tlsrpt.enforce.evidence import POLICY_CAUSES, Evidence, Failure, Fingerprint, Sessions
+from tlsrpt.enforce.evidence import Evidence, Failure, Sessions, fingerprint
 from tlsrpt.enforce.recurring import Series, series
 
 _FEW = 100  # sessions below which C23 cannot tell
@@ -26,7 +26,7 @@ _CLUSTER, _LARGEST = 0.1, 0.9  # of C25: bound over days of organizations, share
 _TRANSIENT, _UNCLASSIFIED, _UNCLASSIFIED_LESS = 0.01, 0.01, 0.001
 _CURRENT, _CURRENT_LESS, _STALE, _ABSENT = 0.95, 0.8, 0.05, 0.5
 _BLIND, _AUTHENTIC, _AUTHENTIC_LESS, _POOR, _POOR_MOST = 0.2, 0.9, 0.5, 0.05, 0.5
-_NOT_BLOCKING = POLICY_CAUSES | {"tlsa-invalid", "dnssec-invalid", "dane-required", "transient", "unclassified"}
+_NOT_BLOCKING = POLICY_CAUSES | DANE_CAUSES | {"transient", "unclassified"}
 _KNOWN_CAUSES = RESULT_TYPES | {"mx-not-in-policy", "transient", "tls-negotiation", "unexplained", "unclassified"}
 _REASONS = 2  # that a failure recurs, told in a line
 _ROWS = 200  # facts of one state that are kept
@@ -399,7 +399,7 @@ def available(evidence: Evidence) -> Found:
         if row.cause in POLICY_CAUSES
         and row.day >= evidence.recent_since
         and row.policy_domain == evidence.policy_domain
-        and evidence.status(_key(row)) in {"open", "waiting"}
+        and evidence.status(fingerprint(row)) in {"open", "waiting"}
     ]
     facts = _failed(rows)
     if not rows:
@@ -420,10 +420,6 @@ def available(evidence: Evidence) -> Found:
         return Found("FAIL", f"{told}, recurring at {', '.join(large or sorted(again))}", remedy, facts)
     basis = tuple(sorted({row.organization for row in rows}))
     return Found("WARN", f"{told}, {'recurring at one' if again else 'not recurring'}", remedy, facts, basis)
-
-
-def _key(row: Failure) -> Fingerprint:
-    return Fingerprint(row.organization, row.cause, row.mx_key)
 
 
 def _recurring_at(found: Sequence[Series]) -> set[str]:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from tlsrpt import history
 from tlsrpt.advice import ADVICE
+from tlsrpt.cause import BLOCKING
 from tlsrpt.certificate import listed, moment
-from tlsrpt.enforce.evidence import BLOCKING, FRESH, Evidence, policies_in
+from tlsrpt.enforce.evidence import FRESH, Evidence, policies_in
 from tlsrpt.enforce.hosts import MxHost, against, is_host, mx_hosts, words
 from tlsrpt.enforce.live_criteria import JUDGES
 from tlsrpt.enforce.planning import LADDER

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from queries import EVERYTHING, domains, failures
+from tlsrpt.cause import BLOCKING
 from tui import keys
 from tui.draw import content, stacked
 from tui.screens.empty import no_reports
@@ -22,7 +23,7 @@ from tui.screens.reports import ReportsScreen
 from tui.text import idn
 from tui.widgets.table import Column, Table
 from tui.words import (
-    BLOCKING,
+    COLOURS,
     IMPACT_STYLE,
     STATE_STYLES,
     STRIP_LEGEND,
@@ -104,15 +105,14 @@ def _pane(line: Line) -> Content:
     weighed = line.weighed
     if weighed is None:
         return content()
-    colours = {"bad": "bold $text-error", "warn": "$text-warning", "good": "$text-success", "dim": "$text-muted"}
     lines = [
         content(
-            (f"{idn(line.domain.policy_domain)}: {weighed.verdict}", colours[VERDICT_STYLES[weighed.verdict]]),
+            (f"{idn(line.domain.policy_domain)}: {weighed.verdict}", COLOURS[VERDICT_STYLES[weighed.verdict]]),
             f"   {weighed.tally}",
         )
     ]
     for row in weighed.first:
-        state = (f"{row.state:<8}", colours[STATE_STYLES[row.state]])
+        state = (f"{row.state:<8}", COLOURS[STATE_STYLES[row.state]])
         lines.append(content(state, f"{row.name} {row.title:<28} {row.reason}"))
     lines.append(content(f"        and {weighed.more:,} more (Enter)") if weighed.more else content())
     if weighed.remedy:

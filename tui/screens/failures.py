@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from queries import EVERYTHING, Scope, domains, failures
+from tlsrpt.cause import BLOCKING
 from tlsrpt.knowledge import IMPACTS, explain
 from tui import keys
 from tui.draw import content, stacked
@@ -16,7 +17,7 @@ from tui.screens.listing import Listing
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
 from tui.widgets.table import Column
-from tui.words import BLOCKING, IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip, within_strip
+from tui.words import IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip, within_strip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from tui.screens.form import Field, Form
 from tui.screens.plan import DetailsScreen, PlanScreen
 from tui.text import idn
 from tui.widgets.table import Column
-from tui.words import STATE_STYLES, VERDICT_STYLES, moment, place
+from tui.words import COLOURS, STATE_STYLES, VERDICT_STYLES, moment, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tlsrpt.enforce.verdict import State
     from tlsrpt.store import Store
     from tui.judged import Full
-
-_COLOURS = {"bad": "bold $text-error", "warn": "$text-warning", "good": "$text-success", "dim": "$text-muted"}
 
 
 class ReadinessScreen(Deciding):
@@ -177,12 +175,12 @@ def headline(told: Full) -> Content:
     from tui.judged import tally  # noqa: PLC0415 - pydantic waits for the first frame
 
     judgement = told.judgement
-    colour = _COLOURS[VERDICT_STYLES[judgement.verdict]]
+    colour = COLOURS[VERDICT_STYLES[judgement.verdict]]
     lines = [content((judgement.verdict, colour), f"   {tally(judgement)}", f"   {_since(told)}")]
-    lines += [content(("ALERT ", _COLOURS["bad"]), alert) for alert in judgement.alerts[:1]]
+    lines += [content(("ALERT ", COLOURS["bad"]), alert) for alert in judgement.alerts[:1]]
     for one in judgement.conditions:
         reason = "" if one.state == "PASS" else f": {one.reason}"
-        lines.append(content((f"{one.state:<8}", _COLOURS[STATE_STYLES[one.state]]), one.condition, (reason, "dim")))
+        lines.append(content((f"{one.state:<8}", COLOURS[STATE_STYLES[one.state]]), one.condition, (reason, "dim")))
     return stacked(*lines, content(_hit(told)))
 
 
