@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from loaders.run import KnownFiles
+    from loaders.senders import Senders
     from tlsrpt.store import Store
 
 
@@ -18,6 +19,15 @@ class File(NamedTuple):
     mtime_ns: int
 
 
+class Reached(NamedTuple):
+    """A folder of a mailbox has been read up to a message."""
+
+    mailbox: str
+    folder: str
+    uidvalidity: int | None
+    uid: int
+
+
 class Delivery(NamedTuple):
     """A message, file or archive member as it was found, unopened."""
 
@@ -25,6 +35,8 @@ class Delivery(NamedTuple):
     member: str  # place inside it, such as "2026/a.json.gz" or "message 12"; "" for the file itself
     content: bytes  # b"" when it was refused before reading
     refused: str | None = None  # why it could not be read, such as "larger than 16 MiB"
+    again: bool = False  # it may have been read before, from the same place
+    reached: Reached | None = None  # stored in one transaction with what this brought
 
 
 class Done(NamedTuple):
@@ -36,8 +48,11 @@ class Done(NamedTuple):
 class Source(Protocol):
     """Where deliveries come from."""
 
-    def deliveries(self) -> Iterator[Delivery | Done]:
-        """Yield each delivery once, reading it only when asked, and Done after the last one of a file."""
+    def deliveries(self) -> Iterator[Delivery | Done | Reached]:
+        """Yield each delivery once, reading it only when asked, and Done after the last one of a file.
+
+        Reached tells of messages of a mailbox that were passed over.
+        """
 
 
 class Summary(NamedTuple):
@@ -49,9 +64,11 @@ class Summary(NamedTuple):
     refused: int = 0  # deliveries and entries kept with a reason
     skipped: int = 0  # deliveries that are no TLS reports
     unchecked: int = 0  # of the new reports, those in mail whose sender nobody checked or vouched for
+    signed: int = 0  # of the new reports, those signed by somebody who is no known reporter
+    unverified: int = 0  # of the new reports, those in mail without a signature, or with one that fails
     anew: int = 0  # reports that `reread` read again, none of them new
     checks: int = 0  # new ones stored
-    files: int = 0
+    files: int = 0  # or messages
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -59,7 +76,7 @@ class Summary(NamedTuple):
 class Status(NamedTuple):
     """How far a run has come, for showing."""
 
-    files: int
+    files: int  # or messages
     bytes: int
     reports: int
     refused: int
@@ -78,19 +95,22 @@ def load(
     *,
     known: KnownFiles | None = None,
     vouch: bool = False,
+    senders: Senders | None = None,
     progress: Callable[[Status], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Store every report and every check of a source and return what was done.
 
     `known` is what the source asks about known files; the reports in those count as duplicates. `vouch`
-    says that the operator answers for the origin of mail, as for bare files. `progress` is told now and
-    then, in this thread; once `stopped` is true, what was read so far is stored and the run ends.
+    says that the operator answers for the origin of mail, as for bare files; else `senders` tells what each
+    mail is worth. `progress` is told now and then, in this thread; once `stopped` is true, what was read so
+    far is stored and the run ends.
     Raises SourceError if the source cannot be read, StoreError if the store cannot be written.
     """
     from loaders.run import Run  # noqa: PLC0415 - the types above are wanted where no database is
 
-    summary = Run(store, known=known, vouch=vouch, progress=progress, stopped=stopped).load(source)
+    run = Run(store, known=known, vouch=vouch, senders=senders, progress=progress, stopped=stopped)
+    summary = run.load(source)
     return summary._replace(duplicates=summary.duplicates + known.reports) if known else summary
 
 

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from loaders import Delivery, Summary
 from loaders.batch import Stored, write
 from loaders.directory import reopened
+from loaders.rows import Standing
 from loaders.run import CONTAINER, Origin, Reader, file_name
+from loaders.senders import Senders, accepted
+from tlsrpt.authentication import Authentication
 from tlsrpt.delivery import Document, Mail, Refused, Skipped, unpack
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Defect, ReportError
@@ -34,7 +37,7 @@ class _Kept(NamedTuple):
     content: bytes
     mail: Mail | None
     report: int | None
-    trust: str | None
+    standing: Standing | None
     container: tuple[str, ...]  # what was odd about the container that the document came in
 
 
@@ -45,7 +48,7 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
     """
     began = time.monotonic()
     now = utc_now()
-    reader = Reader(store, now)
+    reader = Reader(store, now, Senders(None, accepted(store), now))
     total = Stored()
     interrupted = False
     steps = (
@@ -84,7 +87,9 @@ def _try_again(reader: Reader, kept: _Kept) -> None:
             if isinstance(opened, Skipped):
                 continue
             # A part that was kept by itself has lost the mail around it; the store has not.
-            whole = opened._replace(mail=kept.mail) if kept.mail and opened.mail is None else opened
+            # Whether a signature held was found out when it came; keys are changed within weeks.
+            same = opened.mail is None or opened.mail == (kept.mail and kept.mail._replace(authentication=None))
+            whole = opened._replace(mail=kept.mail) if kept.mail and same else opened
             reader.take(whole, origin)
             taken = True
     if not taken:
@@ -95,13 +100,13 @@ def _try_again(reader: Reader, kept: _Kept) -> None:
 def _derive_anew(reader: Reader, kept: _Kept) -> None:
     """Take in the document of a report once more; one that can no longer be read stays as it is."""
     assert kept.report is not None
-    assert kept.trust is not None
+    assert kept.standing is not None
     try:
         parsed = parse(kept.content, Hints(kept.mail, kept.name or kept.origin.name))
     except ReportError:
         return
     document = Document(kept.name, kept.content, kept.mail, tuple(Defect("", said) for said in kept.container))
-    place = reader.document(parsed, document, kept.origin, kept.trust)
+    place = reader.document(parsed, document, kept.origin, kept.standing)
     reader.batch.replaced.append(kept.delivery)
     reader.batch.replaced_reports[place] = kept.report
 
@@ -138,15 +143,19 @@ def _chunks(store: Store, which: str, until: int) -> Iterator[list[_Kept]]:
 
 
 def _kept(*row: Any) -> _Kept:  # noqa: ANN401 - a row of the question below
-    delivery, source, name, reason, vouched, mailed, content, *mail, report, trust, container = row
+    delivery, source, name, reason, vouched, mailed, content, message_id, sender, subject, *rest = row
+    report_domain, report_submitter, received, state, signer, address, why, report, *standing, container = rest
+    known = Authentication(state, signer, address, why) if state else None
+    mail = Mail(message_id, sender, subject, report_domain, report_submitter, received, known) if mailed else None
     origin = Origin(source, file_name(source.rpartition(": ")[2]), vouched)
     odd = tuple(container or ())
-    return _Kept(delivery, origin, name, reason, content, Mail(*mail) if mailed else None, report, trust, odd)
+    return _Kept(delivery, origin, name, reason, content, mail, report, Standing(*standing) if report else None, odd)
 
 
 _KEPT = """
 SELECT d.delivery, d.source, d.name, d.reason, d.vouched, d.mailed, p.content, d.message_id, d.sender,
-    d.subject, d.report_domain, d.report_submitter, d.received_at, d.report, r.trust,
+    d.subject, d.report_domain, d.report_submitter, d.received_at, d.authentication, d.signer, d.address,
+    d.authentication_reason, d.report, r.trust, r.signer, r.address,
     (SELECT list(message) FROM defects WHERE report = d.report AND place = $container) AS container
 FROM deliveries AS d
 JOIN payloads AS p ON p.delivery = d.delivery

@@ -5,13 +5,14 @@ Everything that can be done before the store is opened is done before: other pro
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from loaders.rows import TRUST, Incoming, better, facts, time_text
+from loaders.rows import TRUST, Incoming, facts, time_text
+from tlsrpt.authentication import Authentication
 from tlsrpt.delivery import Mail
 from tlsrpt.parse import Hints, parse
 from tlsrpt.report import Report, ReportError
@@ -20,6 +21,7 @@ from tlsrpt.store import Rows, Store
 if TYPE_CHECKING:
     import duckdb
 
+    from loaders import Reached
     from loaders.observations import Look
 
 
@@ -54,13 +56,14 @@ class Batch:
         self.incoming: list[Incoming] = []
         self.looks: list[Look] = []
         self.files: list[ReadFile] = []
+        self.reached: dict[tuple[str, str], Reached] = {}  # by mailbox and folder
         self.replaced: list[int] = []  # deliveries that this batch reads again
         self.replaced_reports: dict[int, int] = {}  # place of a report read again -> its number until now
         self.again: set[str] = set()  # sources that were read before, in a file that has changed since
         self.bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self.arrivals or self.looks or self.files or self.replaced)
+        return bool(self.arrivals or self.looks or self.files or self.reached or self.replaced)
 
 
 _REPLACES = "identity"  # the place of the defect of a report that others had to give way to
@@ -75,6 +78,8 @@ class Stored(NamedTuple):
     refused: int = 0
     skipped: int = 0
     unchecked: int = 0
+    signed: int = 0
+    unverified: int = 0
     anew: int = 0  # reports read again, none of them new
     checks: int = 0
 
@@ -83,10 +88,14 @@ class Stored(NamedTuple):
         return Stored(*map(sum, zip(self, other, strict=True)))
 
 
-def identity(secret: bytes, report: Report) -> int:
-    """Return the key under which a report is the same report, keyed so that nobody can aim at another's."""
+def identity(secret: bytes, report: Report, signer: str | None = None) -> int:
+    """Return the key under which a report is the same report, keyed so that nobody can aim at another's.
+
+    Whoever signed it stands in it for what the report says of itself: under its own signature nobody can take
+    the place of somebody else's report.
+    """
     span = f"{time_text(report.start_datetime)}\0{time_text(report.end_datetime)}"
-    text = f"{report.submitter}\0{report.report_id}\0{span}"
+    text = f"{signer or report.submitter}\0{report.report_id}\0{span}"
     return _hash(text.encode("utf-8", "surrogatepass"), secret)
 
 
@@ -131,9 +140,9 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
             before[place].report if place in before else again.get(place, report + place)
             for place in range(len(unique))
         ]
-        _raise_trust(connection, [(before[place], unique[place].trust) for place in before])
+        _raise_trust(connection, [(before[place], unique[place]) for place in before])
         _receive(connection, [(before[place].report, unique[place].received) for place in before])
-        superseded = _supersede(store, connection, unique)
+        superseded = _supersede(store, connection, unique) if unique else 0
         kept = [first and place not in before for first, place in zip(repeats.first, repeats.unique_of, strict=True)]
         numbers = [numbers[place] for place in repeats.unique_of]
         rows_of = _deliveries(batch, numbers, kept)
@@ -146,15 +155,19 @@ def write(store: Store, batch: Batch, now: datetime) -> Stored:
         _insert(store, connection, rows_of, delivery, now)
         checks = _checks(store, connection, batch.looks, now)
         _files(store, connection, batch.files)
+        _reached(connection, batch.reached.values())
     new = len(unique) - len(before)
     anew = len(batch.replaced_reports)
+    trusts = Counter(incoming.standing.trust for place, incoming in enumerate(unique) if place not in before)
     return Stored(
         new - anew,
         len(batch.incoming) - new + len(batch.looks) - checks,
         superseded,
         sum(row.outcome == "refused" for row in rows_of),
         sum(row.outcome == "skipped" for row in rows_of),
-        sum(incoming.trust == "unchecked" for place, incoming in enumerate(unique) if place not in before),
+        trusts["unchecked"],
+        trusts["signed"],
+        trusts["unverified"],
         anew,
         checks,
     )
@@ -195,10 +208,15 @@ def _within(incoming: Sequence[Incoming]) -> tuple[list[Incoming], _Repeats]:
         else:
             first = unique[same]
             received = max(filter(None, (first.received, one.received)), default=None)
-            unique[same] = first._replace(trust=better(first.trust, one.trust), received=received)
+            better = max(first, one, key=_trust)
+            unique[same] = first._replace(standing=better.standing, key=better.key, received=received)
             repeats.first.append(False)
         repeats.unique_of.append(same)
     return unique, repeats
+
+
+def _trust(one: Incoming) -> int:
+    return TRUST.index(one.standing.trust)
 
 
 def _equal(one: Incoming, other: Incoming) -> bool:
@@ -288,13 +306,31 @@ def _says(document: bytes, incoming: Incoming) -> bool:
     return any(_bare(reading.report) == _bare(report) for reading in readings)
 
 
-def _raise_trust(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[_Known, str]]) -> None:
-    raised: dict[str, list[int]] = defaultdict(list)
-    for known, trust in pairs:
-        if TRUST.index(trust) > TRUST.index(known.trust):
-            raised[trust].append(known.report)
-    for trust, reports in raised.items():
-        _update(connection, "trust", trust, reports)
+def _raise_trust(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[_Known, Incoming]]) -> None:
+    """Let reports be worth what the better of two deliveries is, and be whose that one says."""
+    raised = [(known.report, one) for known, one in pairs if _trust(one) > TRUST.index(known.trust)]
+    if not raised:
+        return
+    given = {
+        "reports": [report for report, _ in raised],
+        "trusts": [one.standing.trust for _, one in raised],
+        "organizations": [one.organization for _, one in raised],
+        "signers": [one.standing.signer for _, one in raised],
+        "addresses": [one.standing.address for _, one in raised],
+        "keys": [one.key for _, one in raised],
+    }
+    own = "signer = raised.signer, address = raised.address, report_key = raised.report_key"
+    for table, more in (("reports", f", {own}"), ("policies", ""), ("failures", "")):
+        connection.execute(
+            f"""
+            UPDATE {table} SET trust = raised.trust, organization = raised.organization{more}
+            FROM (SELECT unnest($reports::BIGINT[]) AS report, unnest($trusts::VARCHAR[]) AS trust,
+                unnest($organizations::VARCHAR[]) AS organization, unnest($signers::VARCHAR[]) AS signer,
+                unnest($addresses::VARCHAR[]) AS address, unnest($keys::BIGINT[]) AS report_key) AS raised
+            WHERE {table}.report = raised.report
+            """,  # noqa: S608 - our names
+            given,
+        )
 
 
 def _receive(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[int, datetime | None]]) -> None:
@@ -327,12 +363,18 @@ def _renumber(connection: duckdb.DuckDBPyConnection, batch: Batch, unique_of: Se
 
 
 def _supersede(store: Store, connection: duckdb.DuckDBPyConnection, unique: Sequence[Incoming]) -> int:
+    period = _period(unique)
+    return supersede(store, connection, {incoming.key for incoming in unique}, period["since"], period["until"])
+
+
+def supersede(
+    store: Store, connection: duckdb.DuckDBPyConnection, keys: Iterable[int], since: date, until: date
+) -> int:
     """Let the newest of several versions of a report count, within the same trust; return how many went.
 
-    The newest is the one received last; of those that came at an unknown time, the one loaded last.
+    `since` and `until` are days between which the reports with these keys lie. The newest is the one received
+    last; of those that came at an unknown time, the one loaded last.
     """
-    if not unique:
-        return 0
     found = connection.execute(
         """
         WITH these AS (
@@ -343,7 +385,7 @@ def _supersede(store: Store, connection: duckdb.DuckDBPyConnection, unique: Sequ
         WHERE report_key IN (SELECT report_key FROM these GROUP BY report_key HAVING count(*) > 1)
         ORDER BY report_key, trust, received_at NULLS FIRST, report
         """,
-        {**_period(unique), "keys": list({incoming.key for incoming in unique})},
+        {"since": since, "until": until, "keys": list(keys)},
     ).fetchall()
     versions: dict[tuple[int, str], list[tuple[int, bool]]] = defaultdict(list)
     for key, trust, report, superseded in found:
@@ -473,6 +515,7 @@ def _insert(
     if not rows:
         return
     mails = [row.mail for row in rows]
+    senders = [_sender(row) for row in rows]
     columns: dict[str, Sequence[object]] = {
         "delivery": [base + row.place for row in rows],
         "source": [row.source for row in rows],
@@ -490,6 +533,10 @@ def _insert(
         "report_domain": [mail and mail.report_domain for mail in mails],
         "report_submitter": [mail and mail.report_submitter for mail in mails],
         "size": [len(row.content) for row in rows],
+        "authentication": [sender and sender.state for sender in senders],
+        "authentication_reason": [sender and sender.reason for sender in senders],
+        "signer": [sender and sender.signer for sender in senders],
+        "address": [sender and sender.address for sender in senders],
     }
     Rows(store, "deliveries", columns).insert(connection)
     kept = [row for row in rows if row.content]
@@ -499,6 +546,25 @@ def _insert(
             "content": [row.content for row in kept],
         }
         Rows(store, "payloads", payloads).insert(connection)
+
+
+_VOUCHED = Authentication("vouched", None, None, "")
+
+
+def _sender(row: _Delivery) -> Authentication | None:
+    if row.outcome == "skipped":
+        return None
+    if row.mail is None:
+        return _VOUCHED
+    return _VOUCHED if row.vouched else row.mail.authentication
+
+
+def _reached(connection: duckdb.DuckDBPyConnection, reached: Iterable[Reached]) -> None:
+    for one in reached:
+        connection.execute("DELETE FROM cursors WHERE mailbox = ? AND folder = ?", [one.mailbox, one.folder])
+        if one.uidvalidity is not None:  # without one, numbers mean nothing next time (RFC 9051 section 2.3.1.1)
+            row = [one.mailbox, one.folder, one.uidvalidity, one.uid]
+            connection.execute("INSERT INTO cursors VALUES (?, ?, ?, ?)", row)
 
 
 def _files(store: Store, connection: duckdb.DuckDBPyConnection, files: Sequence[ReadFile]) -> None:

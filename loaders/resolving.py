@@ -168,6 +168,12 @@ class Lookups:
         )
         return TlsaFacts(records=kept, **_fields(said)), measures
 
+    async def dkim_key(self, name: str) -> tuple[Answer, bytes]:
+        """Return the record of a DKIM key, its strings joined; b"" if no TXT record looks like one (RFC 6376 3.6.2)."""
+        said, _ = await self._ask(name, dns.rdatatype.TXT, _strings)
+        records = (b"".join(strings) for strings in said.values)
+        return said.answer, min(filter(_is_dkim_key, records), default=b"")
+
     async def _ask(self, name: str, rdtype: dns.rdatatype.RdataType, read: Read[T]) -> tuple[_Said[T], Measures]:
         """Return the first answer of any resolver, else all that went wrong."""
         try:
@@ -437,6 +443,14 @@ def _text(strings: Sequence[bytes], limits: LiveLimits) -> str:
     joined = b"".join(strings[: limits.txt_strings])
     cut = len(strings) > limits.txt_strings or len(joined) > limits.txt_size
     return joined[: limits.txt_size].decode("utf-8", "backslashreplace") + "…" * cut
+
+
+def _is_dkim_key(record: bytes) -> bool:
+    """Return whether it begins with the version of a key, or has a key and no version (RFC 6376 section 3.6.1)."""
+    first, *others = (b"".join(tag.split()) for tag in record.split(b";"))
+    return first == b"v=DKIM1" or (
+        not first.startswith(b"v=") and any(tag.startswith(b"p=") for tag in (first, *others))
+    )
 
 
 def _host(name: dns.name.Name) -> str:

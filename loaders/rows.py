@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 TRUST = ("unverified", "unchecked", "signed", "known", "vouched")
 
 
-def better(one: str, other: str) -> str:
-    """Return the higher of two trusts."""
-    return max(one, other, key=TRUST.index)
+class Standing(NamedTuple):
+    """What a report is worth, and whose it is."""
+
+    trust: str  # in TRUST
+    signer: str | None = None  # domain whose signature is valid and aligned with From
+    address: str | None = None  # of From
 
 
 class Incoming(NamedTuple):
@@ -30,18 +33,26 @@ class Incoming(NamedTuple):
 
     report: Report
     document: bytes  # its JSON
-    key: int  # keyed hash of submitter, report_id, start and end
+    key: int  # keyed hash of who sent it, report_id, start and end
     content_hash: int  # of `document`
-    trust: str
+    standing: Standing
     received: datetime | None
     excluded: str | None
     delivery: int  # place of its delivery in the batch
+
+    @property
+    def organization(self) -> str:
+        """Whose report it is: a signature tells, not what the report says, unless the signature covers that."""
+        submitter, signer = self.report.submitter, self.standing.signer
+        if signer is None or submitter == signer or submitter.endswith(f".{signer}"):
+            return organization(submitter)
+        return organization(signer)
 
 
 _REPORTS = (
     "report", "day", "first_day", "last_day", "start_datetime", "end_datetime", "organization", "organization_name",
     "submitter", "contact_info", "report_id", "report_key", "content_hash", "trust", "superseded", "excluded",
-    "received_at", "delivery", "defects",
+    "received_at", "delivery", "defects", "signer", "address",
 )  # fmt: skip
 _SHARED = ("report", "policy", "day", "organization", "trust", "superseded")
 _POLICY = tuple(name for name in Policy._fields if name != "failure_details")
@@ -62,13 +73,13 @@ def facts(store: Store, numbered: Iterable[tuple[int, Incoming]]) -> list[Rows]:
     failures: list[_Row] = []
     defects: list[_Row] = []
     for number, incoming in numbered:
-        report, trust = incoming.report, incoming.trust
-        day, name = _day(report.day), organization(report.submitter)
+        report, (trust, signer, address) = incoming.report, incoming.standing
+        day, name = _day(report.day), incoming.organization
         reports.append((
             number, day, _day(report.first_day), _day(report.last_day), time_text(report.start_datetime),
             time_text(report.end_datetime), name, report.organization_name, report.submitter, report.contact_info,
             report.report_id, incoming.key, incoming.content_hash, trust, False, incoming.excluded,
-            time_text(incoming.received), incoming.delivery, len(report.defects),
+            time_text(incoming.received), incoming.delivery, len(report.defects), signer, address,
         ))  # fmt: skip
         for place, policy in enumerate(report.policies):
             said = evaluate(policy)

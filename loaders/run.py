@@ -11,22 +11,29 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, Queue
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from loaders import Delivery, Done, File, Source, Status, Summary
+from loaders import Delivery, Done, File, Reached, Source, Status, Summary
 from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
-from loaders.rows import Incoming
+from loaders.rows import Incoming, Standing
 from tlsrpt.delivery import Document, Opened, Refused, unpack
 from tlsrpt.parse import Hints, Parsed, Reading, RefusedEntry, excluded, parse
 from tlsrpt.report import Defect, ReportError
 from tlsrpt.store import Store, utc_now
 
+if TYPE_CHECKING:
+    from loaders.senders import Senders
+    from tlsrpt.mail import Mail
+
 # Enough reports for columns to pay, few enough for memory and for others who wait for the store.
 _BATCH_REPORTS = 2_000
 _BATCH_ARRIVALS = 10_000  # with what is no report
 _BATCH_BYTES = 16 << 20
+_BATCH_SECONDS = 2.0  # of a slow source; what it gave is safe after so long
 _TELL_EVERY = 0.1  # seconds
 _REST = 0.2  # seconds without a batch after which others are let in
+
+VOUCHED, UNCHECKED = Standing("vouched"), Standing("unchecked")
 
 CONTAINER = "container"  # the place of defects outside the document
 
@@ -100,7 +107,8 @@ def file_name(path: str) -> str:
 class Reader:
     """Turns what was opened into a batch."""
 
-    def __init__(self, store: Store, now: datetime) -> None:
+    def __init__(self, store: Store, now: datetime, senders: Senders | None = None) -> None:
+        self._senders = senders
         with store.reading() as connection:
             [(secret,)] = connection.execute("SELECT value FROM properties WHERE name = 'secret'").fetchall()
         self._secret = bytes.fromhex(secret)
@@ -136,33 +144,44 @@ class Reader:
         self._arrive(Arrival(origin.source, name, "refused", reason, content, mail, origin.vouched, of))
         self.refused += 1
 
-    def document(self, parsed: Parsed, opened: Document, origin: Origin, trust: str | None = None) -> int:
+    def document(self, parsed: Parsed, opened: Document, origin: Origin, standing: Standing | None = None) -> int:
         """Take in what a document held and return the place in the batch of its first report.
 
-        `trust` is what its reports are worth, if that is known already.
+        `standing` is what its reports are worth, if that is known already.
         """
         first = len(self.batch.incoming)
+        standing = standing or self._standing(opened.mail, origin)
+        received = opened.mail.received if opened.mail else None
         for reading in parsed.readings:
-            place = self._report(reading, opened, origin, trust)
+            if self._senders is not None and (reason := self._senders.too_many(standing, reading, received)):
+                self.refuse(Refused(opened.name, b"", opened.mail, reason), origin)
+                continue
+            place = self._report(reading, opened, origin, standing)
             self._entries(reading.refused, opened, origin, place)
         self._entries(parsed.refused, opened, origin, None)
         return first
 
-    def _report(self, reading: Reading, opened: Document, origin: Origin, trust: str | None) -> int:
+    def _standing(self, mail: Mail | None, origin: Origin) -> Standing:
+        # Anyone can mail a report; a bare file is one that the operator chose.
+        if origin.vouched or mail is None:
+            return VOUCHED
+        if self._senders is None or mail.authentication is None:
+            return UNCHECKED
+        return self._senders.standing(mail.authentication)
+
+    def _report(self, reading: Reading, opened: Document, origin: Origin, standing: Standing) -> int:
         report, mail = reading.report, opened.mail
         if opened.defects:
             odd = tuple(Defect(CONTAINER, message) for _, message in opened.defects)
             report = report._replace(defects=odd + report.defects)
         received = mail.received if mail else None
-        # Anyone can mail a report; a bare file is one that the operator chose.
-        own_trust = "vouched" if origin.vouched or mail is None else "unchecked"
         self.batch.incoming.append(
             Incoming(
                 report,
                 reading.document,
-                identity(self._secret, report),
+                identity(self._secret, report, standing.signer),
                 content_hash(reading.document),
-                trust or own_trust,
+                standing,
                 received,
                 excluded(report, received, self._now),
                 len(self.batch.arrivals),
@@ -217,16 +236,18 @@ class Run:
         *,
         known: KnownFiles | None,
         vouch: bool,
+        senders: Senders | None,
         progress: Callable[[Status], None] | None,
         stopped: Callable[[], bool],
     ) -> None:
         self._store = store
         self._vouch = vouch
+        self._authenticate = None if senders is None or vouch else senders.authenticate
         self._progress = progress
         self._stopped = stopped
         self._now = utc_now()
         with store.reading():  # opened once for both
-            self._reader = Reader(store, self._now)
+            self._reader = Reader(store, self._now, senders)
             # What these sources left in the store is replaced when they are read again.
             self._unread = _unread(store) if known else frozenset()
         self._again = known.changed if known else set()
@@ -236,20 +257,25 @@ class Run:
 
     def load(self, source: Source) -> Summary:
         """Read a source to its end, or until stopped, and return what was stored."""
-        interrupted = False
+        interrupted, put = False, self._began
         with _no_garbage_collection(), _Writer(self._store, self._now) as writer:
             for item in source.deliveries():
                 if isinstance(item, Done):
                     self._done(item.file)
+                elif isinstance(item, Reached):
+                    self._reached(item)
                 else:
                     self._take(item)
                 batch = self._reader.batch
+                now = time.monotonic()
                 if (
                     len(batch.incoming) >= _BATCH_REPORTS
                     or len(batch.arrivals) >= _BATCH_ARRIVALS
                     or batch.bytes >= _BATCH_BYTES
+                    or now - put >= _BATCH_SECONDS
                 ):
                     writer.put(self._reader.next_batch())
+                    put = now
                 self._tell()
                 if self._stopped():
                     interrupted = True
@@ -270,14 +296,19 @@ class Run:
 
     def _take(self, delivery: Delivery) -> None:
         self._bytes += len(delivery.content)
+        if delivery.reached is not None:
+            self._reached(delivery.reached)
         origin = Origin(delivery.source, file_name(delivery.source), self._vouch).inside(delivery.member)
-        if delivery.source in self._again or origin.source in self._unread:
+        if delivery.again or delivery.source in self._again or origin.source in self._unread:
             self._reader.batch.again.add(origin.source)
         if delivery.refused is not None:
             self._reader.refuse(Refused("", delivery.content, None, delivery.refused), origin)
             return
-        for opened in unpack(delivery.content, origin.name):
+        for opened in unpack(delivery.content, origin.name, authenticate=self._authenticate):
             self._reader.take(opened, origin)
+
+    def _reached(self, reached: Reached) -> None:
+        self._reader.batch.reached[reached.mailbox, reached.folder] = reached
 
     def _done(self, file: File) -> None:
         reports = self._reader.reports - self._before_file

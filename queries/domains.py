@@ -67,7 +67,7 @@ class Totals(NamedTuple):
     would_block: int
     tlsa_failed: int
     no_policy_failed: int
-    unchecked: int  # reports from mail whose sender nobody has checked or vouched for
+    claims: int  # reports that no verdict rests on: nobody answers for their sender
     defective: int  # reports with something that was read past
     refused: int  # deliveries refused, whatever the scope
     skipped: int  # deliveries that were no TLS reports, whatever the scope

@@ -47,6 +47,7 @@ class Head(NamedTuple):
     trust: str
     superseded: bool
     excluded: str | None  # why it is kept out of decisions, if it is
+    signer: str | None  # domain whose signature it is believed for
 
 
 class PolicyRow(NamedTuple):
@@ -99,6 +100,10 @@ class DeliveryRow(NamedTuple):
     received_at: datetime | None  # UTC
     sender: str | None  # domain of From
     message_id: str | None
+    authentication: str | None  # "pass", "expired", "fail", "none", "temporary-error", "not-checked", "vouched"
+    authentication_reason: str | None
+    signer: str | None  # domain whose signature is valid
+    address: str | None  # of From
 
 
 class OneReport(NamedTuple):

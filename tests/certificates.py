@@ -21,6 +21,19 @@ _LONG_AGO = dt.timedelta(days=400)
 _JUST_NOW = dt.timedelta(days=2)
 _AGO, _AHEAD = dt.timedelta(days=30), dt.timedelta(days=60)
 
+# What an authority's key is for; the standard library asks for it from Python 3.13 on.
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @cache
 def _key(name: str) -> Key:
@@ -72,7 +85,9 @@ def _made(
         builder = builder.add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
         )
-    if not authority:
+    if authority:
+        builder = builder.add_extension(_SIGNS, critical=True)
+    else:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     if key_ids:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -189,8 +189,8 @@ def test_unchecked_mail_awaits_a_word(tmp_path: Path) -> None:
     )
     waiting = run("--database", str(tmp_path / "a.duckdb"), "load", str(mail))
     vouched = run("--database", str(tmp_path / "b.duckdb"), "load", "--vouch", str(mail))
-    assert b"1 report came in mail whose sender nobody checked" in waiting.err
-    assert b"to count them as checked: tlsrpt load --vouch PATH" in waiting.err
+    assert b"1 report came without a valid signature; to answer for them yourself" in waiting.err
+    assert b"answer for them yourself: tlsrpt load --vouch PATH" in waiting.err
     assert b"--vouch" not in vouched.err
 
 

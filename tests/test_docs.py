@@ -15,12 +15,13 @@ from screen import settled, text
 
 from loaders.rows import TRUST
 from queries import Scope, parameters, sql
+from tlsrpt.authentication import STATES
 from tlsrpt.enforce import criteria
-from tlsrpt.limits import LIMITS, LIVE_LIMITS
+from tlsrpt.limits import LIMITS, LIVE_LIMITS, MAILBOX_LIMITS
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.cli import program
-from tui.config import Live
+from tui.config import Live, Mailbox
 from tui.evidence import Evidence
 from tui.widgets.table import Table
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")] if path.name != "keys.md")
-README, READING, SCHEMA, QUESTIONS = (
-    ROOT / name for name in ("README.md", "docs/reading.md", "docs/schema.md", "docs/questions.md")
+README, READING, SCHEMA, QUESTIONS, MAILBOXES = (
+    ROOT / name for name in ("README.md", "docs/reading.md", "docs/schema.md", "docs/questions.md", "docs/mailboxes.md")
 )
 SAMPLES = ROOT / "sample_reports"
 
@@ -231,6 +232,7 @@ READERS = [
         "loaders/directory.py",
         "loaders/batch.py",
         "loaders/run.py",
+        "loaders/senders.py",
     )
 ]
 KIND = re.compile("^(?:gzip|zip|tar|mbox): ")  # which the page names once for all of them
@@ -326,6 +328,20 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
 def test_the_bounds_of_live_checks_on_the_page_are_those_of_the_code() -> None:
     rows = table(section(ROOT / "docs" / "checks.md", "## Bounds"))
     assert [(row[0].strip("`"), number(row[1])) for row in rows] == list(LIVE_LIMITS._asdict().items())
+
+
+def test_the_bounds_of_mailboxes_on_the_page_are_those_of_the_code() -> None:
+    rows = table(section(MAILBOXES, "## Limits"))
+    assert [(row[0].strip("`"), number(row[1])) for row in rows] == list(MAILBOX_LIMITS._asdict().items())
+
+
+def test_the_keys_of_a_mailbox_on_the_page_are_those_of_the_code() -> None:
+    rows = table(section(MAILBOXES, "## Configuration"))
+    assert {row[0].strip("`") for row in rows} == set(Mailbox.model_fields)
+
+
+def test_the_states_of_a_signature_on_the_page_are_those_of_the_code() -> None:
+    assert {row[0].strip("`") for row in table(section(MAILBOXES, "## Who sent it"))} == set(STATES)
 
 
 def test_the_settings_of_live_checks_on_the_page_are_those_of_the_code() -> None:

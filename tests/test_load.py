@@ -213,7 +213,7 @@ def test_rereading_tries_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> No
     store = Store.memory()
     with monkeypatch.context() as older:
         # An older version that knew no such container.
-        older.setattr(run_module, "unpack", lambda content, name: [Refused(name, content, None, "unknown")])
+        older.setattr(run_module, "unpack", lambda content, name, **_: [Refused(name, content, None, "unknown")])
         put(store, mail(document()), b"junk", names=("good.eml", "junk"))
     assert len(deliveries.refused(store)) == 2
     summary = reread(store)

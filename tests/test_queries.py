@@ -19,9 +19,11 @@ from queries import (
     deliveries,
     domains,
     failures,
+    mailboxes,
     policies,
     published,
     readiness,
+    reporters,
     reports,
 )
 from tlsrpt.store import Store
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from reports import Document
 
 SQL = sorted(entry.name.removesuffix(".sql") for entry in (files("queries") / "sql").iterdir())
-MODULES = (domains, failures, reports, policies, deliveries, published, readiness, decisions)
+MODULES = (domains, failures, reports, policies, deliveries, published, readiness, decisions, mailboxes, reporters)
 
 # Questions that take a Scope, and the rows they give.
 SCOPED: list[Callable[..., list[Any]]] = [
@@ -349,7 +351,7 @@ def test_totals_tell_what_waits_for_a_word() -> None:
         mail(document()), document(policy(policy_domain="Upper.example"), report_id="b"), b'{"policies": 1}', b"hello"
     )
     totals = domains.totals(store)
-    assert (totals.reports, totals.unchecked, totals.defective, totals.refused, totals.skipped) == (2, 1, 1, 1, 1)
+    assert (totals.reports, totals.claims, totals.defective, totals.refused, totals.skipped) == (2, 1, 1, 1, 1)
     assert domains.totals(store, Scope(policy_domain="example.com")).reports == 1
 
 

@@ -264,7 +264,7 @@ async def test_mail_that_nobody_checked_is_counted_on_the_first_screen(tmp_path:
     app = bench(database)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
-        assert "1 of 1 unchecked; to count them as checked: tlsrpt load --vouch PATH" in text(app)
+        assert "1 of 1 are claims no verdict rests on: tlsrpt accept, or load --vouch PATH" in text(app)
 
 
 async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, Path]) -> None:

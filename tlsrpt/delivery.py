@@ -6,14 +6,17 @@ import binascii
 import codecs
 import io
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from tlsrpt import archive, mail
 from tlsrpt.archive import ArchiveError, TooLargeError, larger_than
 from tlsrpt.limits import LIMITS, Limits
 from tlsrpt.mail import Mail, MailError
 from tlsrpt.report import Defect
+
+if TYPE_CHECKING:
+    from tlsrpt.authentication import Authentication
 
 __all__ = ["Document", "Mail", "Opened", "Refused", "Skipped", "unpack"]
 
@@ -44,18 +47,23 @@ class Skipped(NamedTuple):
 
 
 Opened = Document | Refused | Skipped
+Authenticate = Callable[[bytes], "Authentication"]  # of one whole message, without a "From " line
 
 
-def unpack(content: bytes, name: str = "", limits: Limits = LIMITS) -> Iterator[Opened]:
+def unpack(
+    content: bytes, name: str = "", limits: Limits = LIMITS, authenticate: Authenticate | None = None
+) -> Iterator[Opened]:
     """Yield what is in one file, archive member or mail message.
 
     For any bytes this ends, with bounded memory and without an exception. A mail without a TLS report is one
-    Skipped, whatever else it holds.
+    Skipped, whatever else it holds. `authenticate` is asked about each mail that is to carry a report, and
+    about no other: a forwarded report is worth what its own mail is.
     """
     if len(content) > limits.message_size:
         return iter([Refused(name, content, None, larger_than(limits.message_size))])
     announced = _REPORT_NAME.search(name) is not None
-    return _open(content, name, _Around(limits, _Room(limits.documents_size), announced=announced))
+    around = _Around(limits, _Room(limits.documents_size), announced=announced, authenticate=authenticate)
+    return _open(content, name, around)
 
 
 # RFC 8460 section 5.1: sender "!" policy-domain "!" begin "!" end, and perhaps a unique-id.
@@ -80,6 +88,7 @@ class _Around(NamedTuple):
     defects: tuple[Defect, ...] = ()
     containers: int = 0  # around this, up to the nearest mail
     mails: int = 0
+    authenticate: Authenticate | None = None
 
     @property
     def most(self) -> int:
@@ -276,6 +285,7 @@ def _inside(content: bytes, name: str, around: _Around, *, defect: str = "") -> 
         (*around.defects, Defect("", defect)) if defect else around.defects,
         around.containers + 1,
         around.mails,
+        around.authenticate,
     )
     return _open(content, name, inner)
 
@@ -299,7 +309,14 @@ def _mail(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
         return
 
     told = [_is_told(part) for part in parts]
-    inner = _Around(limits, around.room, mail=described, defects=around.defects, mails=around.mails + 1)
+    inner = _Around(
+        limits,
+        around.room,
+        mail=described,
+        defects=around.defects,
+        mails=around.mails + 1,
+        authenticate=around.authenticate,
+    )
     found = _parts(parts, told, inner)
     dmarc = any(".xml" in part.name for part in parts) or any(
         isinstance(opened, Skipped) and opened.what == "dmarc report" for opened in found
@@ -314,12 +331,19 @@ def _mail(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
         if isinstance(opened, Document)
         or (isinstance(opened, Refused) and (refused_too or opened.mail is not described))
     ]
+    if announced and not kept:
+        kept = [Refused(name, content, described, "announces a TLS report and holds none")]
     if kept:
-        yield from kept
-    elif announced:
-        yield Refused(name, content, described, "announces a TLS report and holds none")
+        own = _authenticated(described, message, around) if any(one.mail is described for one in kept) else described
+        yield from (one._replace(mail=own) if one.mail is described else one for one in kept)
     else:
         yield Skipped(name, "dmarc report" if dmarc else "other mail")
+
+
+def _authenticated(described: Mail, message: bytes, around: _Around) -> Mail:
+    if around.authenticate is None:
+        return described
+    return described._replace(authentication=around.authenticate(message))
 
 
 def _unread_mail(content: bytes, name: str, described: Mail | None, reason: str) -> Opened:

@@ -29,6 +29,12 @@ class Limits(NamedTuple):
     multipart_mentions: int = 50  # "multipart/" and "message/" in the raw bytes
     report_parts: int = 10  # report attachments a message
 
+    # Signatures of a mail, before dkimpy sees any of them: parts of it are quadratic.
+    signatures: int = 5  # a mail; each may be a question to DNS
+    signature_size: int = 4 << 10  # one DKIM-Signature, folded
+    key_size: int = 4 << 10  # the record of a key
+    comment_depth: int = 8  # comments in comments: From, Authentication-Results
+
     # Containers.
     nesting: int = 3  # gzip in gzip, zip in gzip, mail in mail
     gzip_members: int = 8
@@ -73,9 +79,43 @@ class LiveLimits(NamedTuple):
     policy_head: int = 16 << 10  # bytes of the header fields of its answer
     smtp_line: int = 1_024  # bytes
     smtp_lines: int = 64  # an answer
+    key_lookups: int = 500  # of DKIM keys, a run
+    unanswered: int = 3  # of those in a row, before it is asked whether anybody is there
     txt_strings: int = 10  # a TXT record
     txt_size: int = 4 << 10  # bytes of one TXT record, joined
     txt_records: int = 64  # a name
 
 
 LIVE_LIMITS = LiveLimits()
+
+
+class MailboxLimits(NamedTuple):
+    """What reading a mailbox may cost, whatever its server does. Times are seconds by the wall clock, sizes bytes."""
+
+    connect_seconds: float = 15.0  # name, address and TLS; and once more for the greeting
+    read_seconds: float = 60.0  # without a byte from the server; from the first to the last of a line in IDLE
+    operation_seconds: float = 120.0  # one command and its answer
+    operation_size: int = 64 << 20  # of an answer
+    literal_size: int = LIMITS.message_size + (64 << 10)  # a string whose size the server announces
+    text_size: int = 4 << 20  # of an answer outside literals, which is taken apart word by word
+    line_size: int = 1_000_000
+    lines: int = 20_000  # an answer
+    idle_size: int = 64 << 10  # what a server may tell before it is asked again
+    idle_seconds: float = 540.0  # how long it is let tell; servers and NAT forget who is silent for longer
+    beginning_size: int = 2 << 10  # of the text of a message, to see what it may be
+
+    messages_per_run: int = 5_000  # fetched; the rest waits for the next run
+    run_seconds: float = 1_800.0
+    sizes_at_once: int = 500  # messages described by one command
+    bodies_at_once: int = 50  # messages fetched by one command
+    bodies_size: int = 32 << 20  # of these together, as announced
+    reconnects: int = 5  # in a row
+    pause_seconds: float = 1.0  # before the second try to connect; twice as long before each further one
+    poll_seconds: float = 60.0  # between questions for news to a server that does not tell by itself
+    watch_seconds: float = 540.0  # after which all folders are looked at, news or not
+    lasting_seconds: float = 900.0  # before another try at what an operator has to mend
+    unverified_per_day: int = 1_000  # reports stored
+    unverified_per_domain: int = 100  # likewise, a policy domain
+
+
+MAILBOX_LIMITS = MailboxLimits()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tlsrpt.archive import larger_than
 
 if TYPE_CHECKING:
+    from tlsrpt.authentication import Authentication
     from tlsrpt.limits import Limits
 
 
@@ -30,6 +31,7 @@ class Mail(NamedTuple):
     report_domain: str | None  # TLS-Report-Domain
     report_submitter: str | None  # TLS-Report-Submitter
     received: datetime | None  # UTC without tzinfo; from the topmost Received, else Date
+    authentication: Authentication | None = None  # who really sent it, if somebody looked
 
 
 class Part(NamedTuple):

@@ -15,12 +15,24 @@ class Reporter(NamedTuple):
 
     organization: str  # the domain that stands for it on every screen
     domains: tuple[str, ...]  # domains of contact-info, TLS-Report-Submitter and From
+    signers: tuple[str, ...]  # domains that sign its mail (DKIM's d=)
+    addresses: tuple[str, ...]  # of From, lower-case
 
 
 REPORTERS = (
-    Reporter("google.com", ("google.com", "smtp-tls-reporting.bounces.google.com")),
-    Reporter("microsoft.com", ("microsoft.com",)),
-    Reporter("mail.ru", ("mail.ru", "corp.mail.ru")),
+    Reporter(
+        "google.com",
+        ("google.com", "smtp-tls-reporting.bounces.google.com"),
+        ("google.com",),
+        ("noreply-smtp-tls-reporting@google.com",),
+    ),
+    Reporter("microsoft.com", ("microsoft.com",), ("microsoft.com",), ("tlsrpt-noreply@microsoft.com",)),
+    Reporter(
+        "mail.ru",
+        ("mail.ru", "corp.mail.ru"),
+        ("corp.mail.ru",),
+        ("noreply-smtp-tls-reporting@corp.mail.ru",),
+    ),
 )
 
 _ORGANIZATION = {domain: reporter.organization for reporter in REPORTERS for domain in reporter.domains}
@@ -29,6 +41,23 @@ _ORGANIZATION = {domain: reporter.organization for reporter in REPORTERS for dom
 def organization(submitter: str) -> str:
     """Return the one name of the organization that a submitter domain belongs to."""
     return _ORGANIZATION.get(submitter, submitter) or "(unknown)"
+
+
+class Accepted(NamedTuple):
+    """A reporter whom the operator accepted."""
+
+    signer: str  # the domain that signs its mail
+    address: str = ""  # of From, lower-case; "" for any that the domain signs
+
+
+def is_known(signer: str, address: str | None, accepted: Iterable[Accepted] = ()) -> bool:
+    """Return whether mail that this domain signed for this address is a known reporter's.
+
+    Both have to fit: whoever has a mailbox at a large domain gets that domain's signature.
+    """
+    return any(signer in reporter.signers and address in reporter.addresses for reporter in REPORTERS) or any(
+        signer == reporter.signer and reporter.address in {"", address} for reporter in accepted
+    )
 
 
 class _Habit(NamedTuple):

@@ -25,6 +25,7 @@ from tui.screens.base import Asking
 from tui.screens.domains import DomainsScreen
 from tui.screens.failures import FailuresScreen
 from tui.screens.help import HelpScreen
+from tui.screens.mailboxes import MailboxesScreen
 from tui.screens.published import PublishedScreen
 from tui.screens.refused import RefusedScreen
 from tui.text import PROSE, safe
@@ -113,7 +114,9 @@ class Workbench(App[None]):
             "domains": DomainsScreen,
             "failures": FailuresScreen,
             "refused": RefusedScreen,
+            "mailboxes": MailboxesScreen,
         }
+        self.secrets: dict[str, str] = {}  # passwords asked for, by mailbox; kept nowhere else
 
     def get_default_screen(self) -> Screen[None]:
         """Return the first screen."""

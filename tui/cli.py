@@ -221,6 +221,80 @@ def load(
 
 
 @program.command()
+@click.argument("names", nargs=-1, metavar="[MAILBOX]...")
+@click.option("--watch", is_flag=True, help="Stay, and read what arrives.")
+@click.option("--anew", is_flag=True, help="Read the folders from their beginning; what is stored counts once.")
+@click.option("--strict", is_flag=True, help="End with status 6 if anything was refused.")
+@_formats("table", "json")
+@_common
+def fetch(
+    *,
+    names: tuple[str, ...],
+    watch: bool,
+    anew: bool,
+    strict: bool,
+    form: str,
+    database: Path | None,
+    as_of: date | None,
+) -> int:
+    """Add reports from IMAP mailboxes to the store.
+
+    Without a MAILBOX, from all that are configured: tlsrpt config writes a file to start from. Goes on where the
+    last run stopped, and leaves the mailbox as it is. Ends with 4 if a mailbox could not be reached, with 1 if it
+    could not be read.
+    """
+    from tui import fetching  # noqa: PLC0415 - duckdb is not imported for --help
+
+    del as_of
+    return fetching.fetched(_store(database), names, watch=watch, anew=anew, strict=strict, form=form)
+
+
+@program.group(invoke_without_command=True)
+@click.pass_context
+def config(ctx: click.Context) -> int:
+    """Write a configuration file to start from, or try the one there is."""
+    from tui import configuring  # noqa: PLC0415 - not needed for --help
+
+    return 0 if ctx.invoked_subcommand else configuring.start()
+
+
+@config.command("check")
+@click.argument("names", nargs=-1, metavar="[MAILBOX]...")
+def config_check(names: tuple[str, ...]) -> int:
+    """Try each mailbox, and say in words what is wrong with it."""
+    from tui import configuring  # noqa: PLC0415 - not needed for --help
+
+    return configuring.check(names)
+
+
+@config.command("show")
+def config_show() -> int:
+    """Show what is set, without secrets."""
+    from tui import configuring  # noqa: PLC0415 - not needed for --help
+
+    return configuring.show()
+
+
+@program.command()
+@click.argument("reporter", required=False, metavar="[REPORTER]")
+@click.option("--address", default="", metavar="ADDRESS", help="Only reports from this address.")
+@click.option("--note", default="", metavar="TEXT", help="Why.")
+@click.option("--name", "who", metavar="WHO", help="Who says so, else the user of this machine.")
+@click.option("--withdraw", is_flag=True, help="Take it back.")
+@_formats(*FORMATS)
+@_common
+def accept(reporter: str | None, database: Path | None, as_of: date | None, **given: Any) -> int:  # noqa: ANN401
+    """Believe the reports that a REPORTER signs, such as example.net.
+
+    Without one, lists who signed reports: those already known, and those on whose reports no verdict rests.
+    """
+    from tui import accepting  # noqa: PLC0415 - duckdb is not imported for --help
+
+    del as_of
+    return accepting.accept(_store(database), reporter, **given)
+
+
+@program.command()
 @click.option("--all", "everything", is_flag=True, help="Derive every report anew, not only what was refused.")
 @_formats("table", "json")
 @_common

@@ -1,4 +1,4 @@
-"""What the operator wrote down: the watched domains, and how live checks are made.
+"""What the operator wrote down: the watched domains, the mailboxes, and how live checks are made.
 
 A TOML file, `$TLSRPT_CONFIG` or `config.toml` in this user's configuration directory. None is the same as
 an empty one.
@@ -12,6 +12,11 @@ an empty one.
     [ready]
     profile = "cautious"
     min_sessions = 1000
+
+    [mailbox.reports]
+    host = "imap.example.com"
+    user = "tlsrpt@example.com"
+    password_command = ["pass", "show", "tlsrpt"]
 """
 
 from __future__ import annotations
@@ -19,18 +24,20 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import click
 import idna
 from platformdirs import user_config_dir
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tlsrpt.enforce.parameters import PROFILES, Parameters
 from tlsrpt.enforce.parameters import parameters as of_profile
 from tlsrpt.published import Settings
+from tlsrpt.reporters import Accepted
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
@@ -82,14 +89,105 @@ class Live(Settings):
         return Settings.model_validate(self.model_dump(exclude={"vantage"}))
 
 
+_CONFIG = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+_Text = Annotated[str, Field(max_length=1_024, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _words(value: object) -> object:
+    """Return a command that was written as one string as its words; no shell is asked."""
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+_Command = Annotated[tuple[_Text, ...], BeforeValidator(_words), Field(max_length=100)]
+
+
+class Mailbox(BaseModel):
+    """An IMAP mailbox. No password stands here, only where it is kept."""
+
+    model_config = _CONFIG
+
+    host: Annotated[_Text, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 0  # 0: that of `tls`
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    ca_file: _Text = ""  # PEM; replaces the authorities of the system
+    user: Annotated[_Text, Field(min_length=1)]
+    auth: Literal["login", "plain", "xoauth2", "oauthbearer"] = "login"
+    password_command: _Command = ()
+    token_command: _Command = ()
+    password_file: _Text = ""
+    password_credential: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$|^$")] = ""
+    keyring: bool = False
+    folders: Annotated[tuple[Annotated[_Text, Field(min_length=1)], ...], Field(min_length=1, max_length=100)] = (
+        "INBOX",
+    )
+    after: Literal["keep", "move", "delete"] = "keep"
+    move_to: _Text = ""
+    trusted_authserv_id: _Text = ""
+    vouch: bool = False
+
+    @property
+    def _places(self) -> int:
+        places = (self.password_command, self.token_command, self.password_file, self.password_credential, self.keyring)
+        return sum(map(bool, places))
+
+    @property
+    def asks(self) -> bool:
+        """Whether the password is asked for, as it is kept nowhere."""
+        return not self._places
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self._places > 1:
+            raise ValueError("one place of the password alone: a command, a file, a credential or the keyring")
+        if bool(self.token_command) and "oauth" not in self.auth:
+            raise ValueError(f'auth = "{self.auth}" takes no token_command: password_command, or auth = "xoauth2"')
+        if (self.after == "move") != bool(self.move_to):
+            raise ValueError('after = "move" and move_to = "FOLDER" go together')
+        if self.move_to in self.folders:
+            raise ValueError(f"move_to: {self.move_to} is one of the folders that are read")
+        return self
+
+    @property
+    def own_port(self) -> int:
+        """The port, as given or as usual (RFC 8314 section 3.2)."""
+        return self.port or (993 if self.tls == "implicit" else 143)
+
+
+class Dkim(BaseModel):
+    """How signatures of mail are checked."""
+
+    model_config = _CONFIG
+
+    check: Literal["dns", "off"] = "dns"  # off: nobody's DNS is asked for keys
+
+
+class Reporter(BaseModel):
+    """A reporter that is believed: whoever signs as this domain, from this address or from any."""
+
+    model_config = _CONFIG
+
+    signer: Annotated[str, AfterValidator(domain)]
+    address: Annotated[_Text, AfterValidator(str.lower)] = ""
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]  # of a mailbox
+
+
 class Config(BaseModel):
     """The whole file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = _CONFIG
 
     domains: tuple[Annotated[str, AfterValidator(domain)], ...] = ()  # watched
     live: Live = Live()
+    mailbox: Annotated[dict[Name, Mailbox], Field(max_length=100)] = Field(default_factory=dict)
+    dkim: Dkim = Dkim()
+    reporters: Annotated[tuple[Reporter, ...], Field(max_length=10_000)] = ()
     ready: dict[str, Any] = Field(default_factory=dict, max_length=50)  # a profile, and parameters that differ from it
+
+    def accepted(self) -> list[Accepted]:
+        """Return the reporters that are believed beside those that the program knows."""
+        return [Accepted(one.signer, one.address) for one in self.reporters]
 
 
 def path() -> Path:

@@ -30,6 +30,8 @@ PLACES = {
     "report": "One report",
     "published": "What a domain publishes",
     "refused": "Refused",
+    "mailboxes": "Mailboxes",
+    "mailbox": "One mailbox",
     "question": "When something is asked",
     "form": "In a form",
 }
@@ -48,6 +50,8 @@ SCREENS = {
     "published": ("text", "published"),
     "refused": ("list", "listing", "refused"),
     "bytes": ("text",),
+    "mailboxes": ("list", "listing", "mailboxes"),
+    "mailbox": ("text", "mailbox"),
     "help": ("text",),
 }
 
@@ -95,6 +99,10 @@ KEYS = (
     Key("failures", "b", "b", "screen.group", "By", "by series, cause, result type, MX, organization, IP, day"),
     Key("failures", "r", "r", "screen.reports", "Reports", "the reports behind this row"),
     Key("refused", "R", "R", "screen.reread", "Reread all", "try to read everything refused again"),
+    Key("mailboxes", "F", "F", "screen.fetch", "Fetch", "read the mailbox now; Esc stops"),
+    Key("mailbox", "F", "F", "screen.fetch", "Fetch", "read the mailbox now; Esc stops"),
+    Key("mailboxes", "p", "p", "screen.probe", "Probe", "try the mailbox now: name, certificate, login, folders"),
+    Key("mailbox", "p", "p", "screen.probe", "Probe", "try the mailbox now: name, certificate, login, folders"),
     Key("failure", "r", "r", "screen.reports", "Reports", "the reports behind it"),
     Key("report", "v", "v", "screen.raw", "Raw", "the JSON as received, and back"),
     Key("listing", "slash", "/", "screen.filter", "Filter", "keep rows with these words; Esc clears"),
@@ -128,6 +136,7 @@ KEYS = (
     Key("everywhere", "1", "1", "top('domains')", "", "Domains"),
     Key("everywhere", "2", "2", "top('failures')", "", "Failures"),
     Key("everywhere", "3", "3", "top('refused')", "", "Refused"),
+    Key("everywhere", "4", "4", "top('mailboxes')", "", "Mailboxes"),
     Key("everywhere", "question_mark,f1", "? F1", "help", "Help", "this list"),
     Key("everywhere", "q,ctrl+q", "q", "quit", "Quit", "quit"),
 )

@@ -32,7 +32,7 @@ def report_page(found: reports.OneReport) -> list[Said]:
         Said(head.report_id, "Report ID"),
         Said(f"{moment(head.start_datetime)} to {moment(head.end_datetime)}", "Period"),
         Said(head.contact_info or "-", "Contact"),
-        Said(f"{head.trust}, submitted by {idn(head.submitter) or 'nobody named'}", "Trust"),
+        Said(f"{head.trust}, submitted by {idn(head.submitter) or 'nobody named'}{_signed(head.signer)}", "Trust"),
     ]
     if head.superseded:
         said.append(Said("a newer report with the same identity took its place", "Superseded", "warn"))
@@ -51,7 +51,31 @@ def report_page(found: reports.OneReport) -> list[Said]:
         mail = f", in mail from {delivery.sender}, {moment(delivery.received_at)}" if delivery.sender else ""
         where = came_from(delivery.source, delivery.name)
         said.append(Said(f"{delivery.outcome} {moment(delivery.loaded_at)} from {where}{mail}", indent=2))
+        if delivery.sender and delivery.authentication:
+            said.append(Said(_authenticity(delivery), indent=4))
     return said
+
+
+def _signed(signer: str | None) -> str:
+    return f", signed by {idn(signer)}" if signer else ""
+
+
+_AUTHENTICITY = {
+    "expired": "signed",
+    "fail": "signature fails",
+    "temporary-error": "signature not checked, for now",
+    "not-checked": "signature not checked",
+    "vouched": "you answer for it",
+}
+
+
+def _authenticity(delivery: reports.DeliveryRow) -> str:
+    """Return who sent a mail, in words."""
+    if delivery.authentication == "pass":
+        said = f"signed by {idn(delivery.signer or '')} for {delivery.address}"
+    else:
+        said = _AUTHENTICITY.get(delivery.authentication or "", "")
+    return ": ".join(filter(None, (said, delivery.authentication_reason)))
 
 
 def _policy(policy: reports.PolicyRow, details: list[reports.DetailRow]) -> Iterator[Said]:

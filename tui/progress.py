@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from loaders import Status, Summary
+    from loaders.mailbox import Folder
     from loaders.published import Step
 
 EVERY = 0.25  # seconds between two lines
@@ -89,7 +90,27 @@ def looking(step: Step) -> str:
     return f"{safe(step.policy_domain)} {step.done:,}/{step.total:,} {safe(step.doing)}"
 
 
-def told(status: Status) -> str:
+class Fetching(_Line):
+    """Writes how far the reading of a mailbox has come."""
+
+    def __init__(self, stream: TextIO, mailbox: str) -> None:
+        super().__init__(stream)
+        self._mailbox = mailbox
+        if self._seen:  # connecting may take seconds
+            self._write(f"{safe(mailbox)}: connecting; Ctrl-C stops")
+
+    def __call__(self, folder: str, source: Folder, status: Status) -> None:
+        """Show this, unless something was shown just before."""
+        if self._due():
+            self._write(f"{safe(self._mailbox)} {safe(folder)}: {fetching(source, status)}")
+
+
+def fetching(source: Folder, status: Status) -> str:
+    """Return one line about the reading of a folder."""
+    return told(status._replace(files=source.messages, total_files=source.total), "messages")
+
+
+def told(status: Status, things: str = "files") -> str:
     """Return one line about a run.
 
     >>> from loaders import Status
@@ -98,13 +119,14 @@ def told(status: Status) -> str:
     """
     of = f"/{status.total_files:,}" if status.total_files else ""
     parts = [
-        f"{status.files:,}{of} files",
+        f"{status.files:,}{of} {things}",
         size(status.bytes),
         count(status.reports, "report"),
         *([f"{status.refused:,} refused"] if status.refused else []),
     ]
-    if status.total_bytes and status.bytes and status.seconds >= KNOWN_AFTER:
-        left = status.seconds * (status.total_bytes - status.bytes) / status.bytes
+    done, total = (status.bytes, status.total_bytes) if status.total_bytes else (status.files, status.total_files)
+    if total and done and status.seconds >= KNOWN_AFTER:
+        left = status.seconds * (total - done) / done
         parts.append(f"{max(0.0, left):,.0f} s left")
     if status.seconds > 0:
         parts.append(f"{status.reports / status.seconds:,.0f} reports/s")
@@ -124,12 +146,28 @@ def summed_up(summary: Summary) -> str:
     line = f"{', '.join(parts)} in {summary.seconds:.1f} s"
     if summary.interrupted:
         line = f"stopped; kept what was finished: {line}"
-    if summary.unchecked:
-        line += (
-            f"\n{count(summary.unchecked, 'report')} came in mail whose sender nobody checked;"
-            " to count them as checked: tlsrpt load --vouch PATH"
+    return "\n".join([line, *believable(summary, "tlsrpt load --vouch PATH")])
+
+
+def believable(summary: Summary, vouching: str = "`vouch = true` of the mailbox") -> list[str]:
+    """Return lines about new reports that no verdict rests on, and what makes them count."""
+    lines = []
+    if summary.signed:
+        lines.append(
+            f"{count(summary.signed, 'report')} came from reporters who are not known;"
+            " tlsrpt accept lists them and accepts one"
         )
-    return line
+    if summary.unverified:
+        lines.append(
+            f"{count(summary.unverified, 'report')} came without a valid signature;"
+            f" to answer for them yourself: {vouching}"
+        )
+    if summary.unchecked:
+        lines.append(
+            f"{count(summary.unchecked, 'report')} came in mail whose sender could not be checked;"
+            f" to answer for them yourself: {vouching}"
+        )
+    return lines
 
 
 def read_again(summary: Summary) -> str:
@@ -146,8 +184,11 @@ def read_again(summary: Summary) -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C ends the program."""
+def interruptible(*also: signal.Signals) -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C ends the program.
+
+    Other signals can be taken for the same.
+    """
     pressed = False
 
     def press(number: int, frame: FrameType | None) -> None:
@@ -156,8 +197,9 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.default_int_handler(number, frame)
         pressed = True
 
-    before = signal.signal(signal.SIGINT, press)
+    before = {number: signal.signal(number, press) for number in (signal.SIGINT, *also)}
     try:
         yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

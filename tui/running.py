@@ -21,10 +21,10 @@ from loaders.directory import Directory
 from queries import Scope, domains, failures, readiness
 from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store, StoreError, utc_now
-from tui import answers, config, plain
+from tui import answers, believing, config, plain
 from tui.progress import Progress, interruptible, read_again, summed_up
 from tui.text import safe
-from tui.words import VERDICTS, count, place, unchecked
+from tui.words import VERDICTS, claims, count, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,11 +64,16 @@ def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, for
     _are_there(paths)
     # In the store a file has one name, wherever one stands when it is loaded.
     paths = list(dict.fromkeys(path if path == "-" else os.path.abspath(path) for path in paths))  # noqa: PTH100
+    configured = config.read()
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
         store = Store.open(database, create=True)
+        believing.regraded(store, configured)
+        senders = believing.of_mail(store, configured, believing.keys(configured))
         known = loaders.known_files(store, vouch=vouch)
         source = Directory(paths, known=known)
-        summary = loaders.load(source, store, known=known, vouch=vouch, progress=progress, stopped=stopped)
+        summary = loaders.load(
+            source, store, known=known, vouch=vouch, senders=senders, progress=progress, stopped=stopped
+        )
     _report(summary, form)
     if summary.interrupted:
         return INTERRUPTED
@@ -146,8 +151,8 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
             f"{totals.would_block:,} of {count(sessions, 'sts session')} would block in enforce;"
             f" first {safe(worst.cause)} at {safe(place(worst.mx_key))} ({safe(worst.policy_domain)})"
         )
-    if totals.unchecked:
-        click.echo(unchecked(totals))
+    if totals.claims:
+        click.echo(claims(totals))
     if "-" not in paths:  # what came by a pipe is gone
         source = "".join(f" --from {safe(path)}" for path in paths)
         moment = f" --as-of {as_of}" if as_of else ""

@@ -119,9 +119,11 @@ def came_from(source: str, name: str) -> str:
     return source if not name or source.endswith(name) else f"{source} {name}"
 
 
-def unchecked(totals: Totals) -> str:
-    """Return how many reports came in mail that anyone may have sent, and what to do about it."""
-    return f"{totals.unchecked:,} of {totals.reports:,} unchecked; to count them as checked: tlsrpt load --vouch PATH"
+def claims(totals: Totals) -> str:
+    """Return how many reports anyone may have sent, and what to do about it."""
+    return (
+        f"{totals.claims:,} of {totals.reports:,} are claims no verdict rests on: tlsrpt accept, or load --vouch PATH"
+    )
 
 
 def within_strip(scope: Scope, end: date | None) -> Scope:

@@ -18,7 +18,7 @@ policies_of AS (
 ),
 reports_of AS (
   SELECT count(DISTINCT organization) AS organizations, count(*) AS reports, min(day) AS first_day,
-    max(day) AS last_day, count(*) FILTER (WHERE trust = 'unchecked') AS unchecked,
+    max(day) AS last_day, count(*) FILTER (WHERE trust NOT IN ('vouched', 'known')) AS claims,
     count(*) FILTER (WHERE defects > 0) AS defective
   FROM counted_reports
   WHERE ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
@@ -30,5 +30,5 @@ deliveries_of AS (
   FROM deliveries
 )
 SELECT domains, organizations, reports, first_day, last_day, sts_successful, sts_failed, would_block, tlsa_failed,
-  no_policy_failed, unchecked, defective, refused, skipped
+  no_policy_failed, claims, defective, refused, skipped
 FROM policies_of, reports_of, deliveries_of

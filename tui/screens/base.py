@@ -19,13 +19,19 @@ from tui.text import cell, idn, width
 from tui.words import month_day
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.app import ComposeResult
     from textual.content import Content
 
     from tlsrpt.store import Store
     from tui.app import Workbench
 
-TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"))
+TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"), ("mailboxes", "4 Mail"))
+
+
+def _size(tabs: Mapping[str, str]) -> int:
+    return 1 + sum(len(words) + 1 for words in tabs.values())
 
 
 class Asked(NamedTuple):
@@ -193,23 +199,31 @@ class Asking(Screen[None]):
         self.query_one(".foot", Static).update(self._foot(room), layout=False)
 
     def _head(self, room: int) -> Content:
-        pieces: list[str | tuple[str, str]] = [" "]
-        used = 1
-        for name, label in TOPS:
-            count = self.bench.refused if name == "refused" else 0
-            words = f"{label} ({count:,})" if count else label
-            shown, style = (f"[{words}]", "bold $text-accent") if name == self.top else (words, "")
-            pieces.append((shown, style))
-            used += len(shown) + 1
-            pieces.append(" ")
         right = self.bench.progress or self.standing()
         crumb, end = self.crumb(), self.bench.evidence.as_of
-        if end is not None and width(crumb) > room - used - len(right) - 3:
+        tabs = self._tabs(short=False)
+        if end is not None and _size(tabs) + width(crumb) + len(right) + 3 > room:
             right = right.replace(str(end), month_day(end))
+        if _size(tabs) + width(crumb) + len(right) + 3 > room:
+            tabs = self._tabs(short=True)
+        pieces: list[str | tuple[str, str]] = [" "]
+        for name, words in tabs.items():
+            pieces += [(words, "bold $text-accent" if name == self.top else ""), " "]
+        used = _size(tabs)
         about = cell(crumb, max(0, room - used - len(right) - 3), end=True)
         gap = room - used - width(about) - len(right) - 2
         pieces += [" ", (about, "bold"), " " * max(1, gap), right]
         return content(*pieces)
+
+    def _tabs(self, *, short: bool) -> dict[str, str]:
+        """Return the first screens as the head names them, in short those that one is not on by number alone."""
+        tabs = {}
+        for name, label in TOPS:
+            count = self.bench.refused if name == "refused" else 0
+            words = label.partition(" ")[0] if short and name != self.top else label
+            words = f"{words} ({count:,})" if count else words
+            tabs[name] = f"[{words}]" if name == self.top else words
+        return tabs
 
     def _foot(self, room: int) -> Content:
         """Return as many keys as there is room for; the way back, help and quitting always stay."""

@@ -30,13 +30,13 @@ from tui.words import (
     VERDICT_STYLES,
     VERDICTS,
     ago,
+    claims,
     count,
     lasting,
     month_day,
     percent,
     place,
     strip,
-    unchecked,
     within_strip,
 )
 
@@ -324,8 +324,8 @@ def headline(board: Board) -> Content:
     if not board.totals.reports:
         return content()
     said = [_would_block(board)]
-    if board.totals.unchecked:
-        said.append(content(unchecked(board.totals)))
+    if board.totals.claims:
+        said.append(content(claims(board.totals)))
     return stacked(*said)
 
 

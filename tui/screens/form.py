@@ -24,6 +24,7 @@ class Field(NamedTuple):
     label: str
     value: str = ""  # to begin with
     hint: str = ""
+    secret: bool = False  # not shown while it is typed
 
 
 class Form(ModalScreen["tuple[str, ...] | None"]):
@@ -45,7 +46,7 @@ class Form(ModalScreen["tuple[str, ...] | None"]):
                 yield Static(content(self.words))
             for field in self.fields:
                 yield Static(content((field.label, "$text-accent")), classes="label")
-                yield Input(value=safe(field.value), placeholder=safe(field.hint), compact=True)
+                yield Input(value=safe(field.value), placeholder=safe(field.hint), compact=True, password=field.secret)
             yield Static(content(("Enter", "bold $text-accent"), " next, at the end done   ",
                                  ("Esc", "bold $text-accent"), " leave it"), classes="label")  # fmt: skip
 
