@@ -98,10 +98,10 @@ def test_a_day_stands_in_the_same_column_of_every_picture() -> None:
     assert [line[place] for line in text(drawn)] == ["#", "^", "F", "#"]
 
 
-def test_the_day_that_is_pointed_at_is_reversed_and_named() -> None:
+def test_the_day_that_is_pointed_at_is_set_off_and_named() -> None:
     line = pictures.pointer(week(here=2), BLOCKS)
     assert line.plain.strip() == "2026-11-03         ▲"
-    assert any("reverse" in str(span.style) for span in line.spans)
+    assert any(pictures.HERE in str(span.style) for span in line.spans)
 
 
 def test_marks_stand_below_their_days_and_are_told_in_words_the_newest_first() -> None:
@@ -135,7 +135,7 @@ def test_a_calendar_shows_gaps_failures_and_days_of_longer_reports() -> None:
         Told("a-very-long-name.example", {day(0): (0, 0)}, {day(1), day(2)}),
     ]
     assert text(pictures.calendar(week(), found, 3, ASCII)) == [
-        "Who reported when   . no failure  : failed  # would block  - part of a longer report",
+        "Who reported when   . no failure  : failed  # would block  - longer report",
         "google.com       .:#   .",
         "a-very-l…example .--",
         "     and 3 more +---   =",

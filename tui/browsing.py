@@ -51,8 +51,13 @@ def _theme() -> str:
 
 def _blocks() -> bool:
     """Return whether the terminal shows block characters: it takes UTF-8, and nobody asks for ASCII."""
-    encoding = codecs.lookup(sys.stderr.encoding or "ascii").name
-    return encoding == "utf-8" and os.environ.get("TLSRPT_ASCII", "") in {"", "0"}
+    terminal = sys.__stderr__
+    assert terminal is not None
+    if codecs.lookup(terminal.encoding).name != "utf-8":
+        # A character that the terminal cannot show becomes one that takes as much room.
+        terminal.reconfigure(errors="replace")
+        return False
+    return os.environ.get("TLSRPT_ASCII", "") in {"", "0"}
 
 
 def _interactive(paths: Sequence[str]) -> bool:

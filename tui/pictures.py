@@ -27,6 +27,7 @@ WIDEST = 4  # cells of one day
 HEAT = 8  # cells of one cause
 LETTERS = {"enforce": "E", "fix": "F", "policy": "P", "senders": "S", "mx": "M", "certificate": "C"}  # of marks
 SEVERAL = "*"  # marks on one day
+HERE = "on $panel"  # behind the day that is pointed at: reversed, a full block would look like none
 
 
 class Glyphs(NamedTuple):
@@ -59,7 +60,7 @@ class Days(NamedTuple):
     label: int  # cells before the first day
     pitch: int  # cells of a day
     settled: date  # the last day about which no more reports are to be expected
-    here: date | None = None  # the day that is looked at
+    here: date | None = None  # the day that is pointed at
 
     def all(self) -> list[date]:
         """Return the days, oldest first."""
@@ -91,13 +92,13 @@ def days(first: date, last: date, room: int, settled: date, here: date | None = 
 
 
 def _line(axis: Days, label: str, mark: Callable[[date], tuple[str, str]], *, chart: bool = False) -> Content:
-    """Return a line with a mark a day, that of the day looked at reversed; in a chart it is as wide as the day."""
+    """Return a line with a mark a day, that of the day pointed at set off; in a chart it is as wide as the day."""
     name = pad(label, axis.label, right=True) if chart else pad(cell(label, axis.label - 1), axis.label)
     many = (axis.pitch if axis.pitch < 3 else axis.pitch - 1) if chart else 1
     pieces: list[Piece] = [(name, "$text-muted")]
     for day in axis.all():
         sign, style = mark(day)
-        pieces.append((sign * many, f"{style} reverse".strip() if day == axis.here else style))
+        pieces.append((sign * many, f"{style} {HERE}".strip() if day == axis.here else style))
         pieces.append(" " * (axis.pitch - many))
     return content(*pieces)
 
@@ -171,7 +172,7 @@ def dates(axis: Days) -> Content:
 
 
 def pointer(axis: Days, glyphs: Glyphs) -> Content:
-    """Return the line that points at the day that is looked at."""
+    """Return the line that points at the day that is pointed at."""
     at = "" if axis.here is None else str(axis.here)
     return _line(axis, at, lambda day: (glyphs.here if day == axis.here else " ", ""))
 
@@ -232,7 +233,7 @@ class Told(NamedTuple):
 def calendar(axis: Days, found: Sequence[Told], more: int, glyphs: Glyphs) -> list[Content]:
     """Return a line an organization with a mark for each day that it reported about; `more` have no line."""
     signs = f"{glyphs.clean} no failure  {glyphs.other} failed  {glyphs.bar[-1]} would block"
-    lines = [content(("Who reported when", "bold"), f"   {signs}  {glyphs.longer} part of a longer report")]
+    lines = [content(("Who reported when", "bold"), f"   {signs}  {glyphs.longer} longer report")]
     for one in found:
 
         def mark(day: date, one: Told = one) -> tuple[str, str]:

@@ -137,9 +137,9 @@ class HostsScreen(About, Listing):
         self.list_rows(lines, _summed(lines, answer.since) if answer else content(), empty)
 
     def detail(self, row: Line) -> Content:
-        """Return the evidence whole, and the faults."""
-        faults = "; ".join(row.faults) or "no fault is known of the newest look within a day"
-        return stacked(content((idn(row.mx.host), "bold"), f"  {row.mx.evidence}"), content(faults))
+        """Return the evidence whole, and the other faults."""
+        more = "; ".join(row.faults[1:])  # the first is part of the evidence
+        return stacked(content((idn(row.mx.host), "bold"), f"  {row.mx.evidence}"), content(more))
 
     def note(self) -> str:
         """Return where the numbers come from."""
