@@ -112,11 +112,13 @@ def looked(
     parameters: Parameters = USUAL,
     *,
     days: int,
+    failing: bool = False,
     policies: Sequence[PolicySpan] = (),
 ) -> Evidence:
     """Return what looks and the operator tell of a domain, and what reports counted in so many settled days.
 
-    No verdict comes of this: the whole history of what senders saw is left out, but for `policies`.
+    No verdict comes of this: failures are asked for only if they are wanted, and the whole history of what
+    senders saw is left out, but for `policies`.
     """
     with store.reading():
         period = _since(store, now, last_settled(now, parameters.settle_lag_h) - timedelta(days=days - 1))
@@ -129,7 +131,7 @@ def looked(
             looks=looks,
             past=_as_senders(published.seen(store, policy_domain, at=now)),
             sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
-            failures=_of(store, "readiness_failures", Failure, period, names),
+            failures=_of(store, "readiness_failures", Failure, period, names) if failing else (),
             policies=policies,
             fixes=decisions.fixes(store, Scope(policy_domain=policy_domain), at=now),
         )

@@ -113,5 +113,5 @@ def test_a_look_that_saw_no_certificate_is_a_look_still() -> None:
 def test_what_a_look_alone_tells_of_the_mxs_is_the_same_as_with_the_whole_history() -> None:
     found = history(failures=[fails(GOOGLE, 3, 2), fails(OSIER, 5, 1)])
     store = stored(found)
-    alone = readiness.looked(store, DOMAIN, found.now, days=28)
+    alone = readiness.looked(store, DOMAIN, found.now, days=28, failing=True)
     assert mx_hosts(alone) == mx_hosts(readiness.evidence(store, DOMAIN, found.now))

@@ -320,7 +320,9 @@ def _weighed(one: Judgement) -> Weighed:
     )  # fmt: skip
 
 
-def looked(store: Store, policy_domain: str, now: datetime, since: date | None, *, days: int) -> Evidence:
+def looked(
+    store: Store, policy_domain: str, now: datetime, since: date, *, days: int, failing: bool = False
+) -> Evidence:
     """Return what looks tell of a domain, reports of so many days, and the policies trusted ones told since a day.
 
     Raises StoreError, as above.
@@ -329,7 +331,7 @@ def looked(store: Store, policy_domain: str, now: datetime, since: date | None, 
     scope = Scope(policy_domain=policy_domain, policy_type="sts", since=since, until=now.date())
     found = policies.spans(store, scope, trusted=True)
     told = [PolicySpan(one.policy_domain, one.canonical, one.first_day, one.last_day) for one in found]
-    return readiness.looked(store, policy_domain, now, wanted, days=days, policies=told)
+    return readiness.looked(store, policy_domain, now, wanted, days=days, failing=failing, policies=told)
 
 
 def whole(store: Store, policy_domain: str, now: datetime) -> judged.Full:

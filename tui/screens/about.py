@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from queries import Scope
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tlsrpt.store import Store
 
 LATELY = 3  # settled days of reports that tell which mode is in force
+RECENT = 30  # days of reports whose newest policy stands in for one that nobody looked at
 
 
 class About(Asking):
@@ -33,11 +35,13 @@ class About(Asking):
         """Return the domain and the name of the screen."""
         return f"{idn(self.policy_domain)} > {self.NAME}"
 
-    def looked(self, store: Store, since: date | None, *, days: int = LATELY) -> Evidence:
+    def looked(self, store: Store, since: date | None = None, *, days: int = LATELY, failing: bool = False) -> Evidence:
         """Return what looks tell of the domain, what reports count of late, and which policies they told since."""
         from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
-        return judging.looked(store, self.policy_domain, self.bench.evidence.now(), since, days=days)
+        evidence = self.bench.evidence
+        since = since or evidence.today() - timedelta(days=RECENT)
+        return judging.looked(store, self.policy_domain, evidence.now(), since, days=days, failing=failing)
 
     def no_reports(self, newest: date | None, *, there: bool) -> Content:
         """Return why there is no report to see; `there` tells whether there is a store."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tui import keys
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from queries import Scope
     from tlsrpt.enforce.hosts import LastLook, MxHost
     from tlsrpt.store import Store
-
-RECENT = 90  # days of reports whose newest policy stands in for one that nobody looked at
 
 
 class Line(NamedTuple):
@@ -120,7 +117,7 @@ class HostsScreen(About, Listing):
         from tlsrpt.enforce import hosts  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
         from tlsrpt.enforce.parameters import LOW_VOLUME_DAYS  # noqa: PLC0415 - likewise
 
-        evidence = self.looked(store, self.bench.evidence.today() - timedelta(days=RECENT), days=LOW_VOLUME_DAYS)
+        evidence = self.looked(store, days=LOW_VOLUME_DAYS, failing=True)
         looks = hosts.last_looks(evidence)
         return Hosts(
             [

@@ -52,7 +52,7 @@ class PoliciesScreen(About):
         from tlsrpt import history  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
         with store.reading():
-            evidence = self.looked(store, scope.since)
+            evidence = self.looked(store)
             versions = history.versions(evidence.past)
             seen = policies.spans(store, scope, limit=MOST)
             seen.sort(key=lambda one: (one.first_day, one.last_day, one.canonical))

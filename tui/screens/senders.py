@@ -111,7 +111,7 @@ class SendersScreen(About, Listing):
     ) -> list[Line]:
         from tlsrpt.enforce import drift  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
-        evidence = self.looked(store, scope.since)
+        evidence = self.looked(store)
         held: dict[str, senders.Held] = {}
         for row in senders.policies(store, scope):
             held.setdefault(row.organization, row)
