@@ -42,6 +42,15 @@ class Day(NamedTuple):
     sts_failed: int
     would_block: int
     failed: int  # the largest of the failed sessions of the policy types: a bound that adds up nothing
+    tlsa_successful: int
+    tlsa_failed: int
+
+
+class Bounds(NamedTuple):
+    """The UTC days between which there are reports."""
+
+    first_day: date | None
+    last_day: date | None
 
 
 def overview(store: Store, scope: Scope = EVERYTHING) -> list[Domain]:
@@ -52,6 +61,11 @@ def overview(store: Store, scope: Scope = EVERYTHING) -> list[Domain]:
 def days(store: Store, scope: Scope = EVERYTHING) -> list[Day]:
     """Return what each domain had on each UTC day with a report, oldest first: the series of a sparkline."""
     return rows(store, "domains_days", Day, scope)
+
+
+def bounds(store: Store, scope: Scope = EVERYTHING) -> Bounds:
+    """Return the first and the last day with a report; of a scope only its days and domain are heeded."""
+    return rows(store, "domains_bounds", Bounds, scope)[0]
 
 
 class Totals(NamedTuple):

@@ -85,6 +85,20 @@ class FailureDay(NamedTuple):
     failed_session_count: int
 
 
+class PlaceSessions(NamedTuple):
+    """Failed sessions of one cause at one place."""
+
+    cause: str
+    mx_key: str
+    impact: str
+    failed_session_count: int  # of what one organization tells by several policy types, the most
+
+
+def places(store: Store, scope: Scope = EVERYTHING, *, limit: int = 200) -> list[PlaceSessions]:
+    """Return failed sessions by cause and MX of the days of a scope, most first."""
+    return rows(store, "failures_places", PlaceSessions, scope, limit=limit)
+
+
 def series(store: Store, scope: Scope = EVERYTHING) -> list[Series]:
     """Return the failure series of a scope: what enforce would block first, then most sessions."""
     return rows(store, "failures_series", Series, scope)

@@ -105,6 +105,38 @@ def evidence(
         )
 
 
+def looked(
+    store: Store,
+    policy_domain: str,
+    now: datetime,
+    parameters: Parameters = USUAL,
+    *,
+    days: int,
+    failing: bool = False,
+    policies: Sequence[PolicySpan] = (),
+) -> Evidence:
+    """Return what looks and the operator tell of a domain, and what reports counted in so many settled days.
+
+    No verdict comes of this: failures are asked for only if they are wanted, and the whole history of what
+    senders saw is left out, but for `policies`.
+    """
+    with store.reading():
+        period = _since(store, now, last_settled(now, parameters.settle_lag_h) - timedelta(days=days - 1))
+        looks = _as_senders(published.places(store, policy_domain, at=now))
+        names = [policy_domain, *_mx_hosts(looks, policy_domain)]
+        return Evidence(
+            policy_domain=policy_domain,
+            now=now,
+            parameters=parameters,
+            looks=looks,
+            past=_as_senders(published.seen(store, policy_domain, at=now)),
+            sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
+            failures=_of(store, "readiness_failures", Failure, period, names) if failing else (),
+            policies=policies,
+            fixes=decisions.fixes(store, Scope(policy_domain=policy_domain), at=now),
+        )
+
+
 def board(
     store: Store,
     now: datetime,
@@ -196,7 +228,10 @@ def _as_senders(found: list[Looked]) -> list[Looked]:
 
 def _period(store: Store, now: datetime, parameters: Parameters, days: int) -> _Period:
     window = max(parameters.obs_days, LOW_VOLUME_DAYS, days)
-    since = last_settled(now, parameters.settle_lag_h) - timedelta(days=window - 1)
+    return _since(store, now, last_settled(now, parameters.settle_lag_h) - timedelta(days=window - 1))
+
+
+def _since(store: Store, now: datetime, since: date) -> _Period:
     versions = rows(store, "readiness_versions", _Version, Scope(since=since, until=now.date()), at=now)
     late = [one.report for one in versions if not one.counted]
     kept = [one.report for one in versions if one.counted]

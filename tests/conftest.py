@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     terminal = ("NO_COLOR", "TEXTUAL_THEME", "COLUMNS", "LINES", "COLORTERM", "TMUX")
-    for name in (*terminal, "TLSRPT_DATABASE", "TLSRPT_THEME", "TLSRPT_CONFIG"):
+    for name in (*terminal, "TLSRPT_DATABASE", "TLSRPT_THEME", "TLSRPT_ASCII", "TLSRPT_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("TZ", "UTC")

@@ -108,6 +108,33 @@ def crowded() -> list[dict[str, object]]:
     return found
 
 
+def busy() -> list[dict[str, object]]:
+    """Return one internationalised domain with many organizations, MXs, causes and policies, and names too long."""
+    domain = "xn--bcher-kva.a-very-long-label-in-a-department.of-an-organization.example"
+    causes = (
+        "starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted",
+        "validation-failure", "sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid", "unheard-of",
+    )  # fmt: skip
+    found = []
+    for sender in range(20):
+        name = f"sender-{sender:02}{'.of-a-long-name-in-a-long-department' if sender % 4 == 0 else ''}.example"
+        for ago in range(1, 46):
+            if (ago * 7 + sender * 5) % 11 < sender // 3 or (sender == 1 and ago < 9):
+                continue  # some report seldom, one has fallen silent
+            number = (ago * 13 + sender * 3) % 17
+            details = [
+                failure(causes[(number + extra) % 9], number * number, f"mx{(number + extra) % 12:02}.{domain}")
+                for extra in range(2 if number > 12 else 0)
+            ]
+            policy = sts(domain, 40 * (20 - sender) + number, details, "enforce" if ago < 12 else "testing")
+            tlsa = {
+                "policy": {"policy-type": "tlsa", "policy-string": ["3 1 1 00"], "policy-domain": domain},
+                "summary": {"total-successful-session-count": 9, "total-failure-session-count": number % 3},
+            }
+            found.append(report(name, ago, policy, *([tlsa] if sender == 2 else [])))
+    return found
+
+
 def poisoned() -> list[dict[str, object]]:
     """Return reports in which every text a stranger writes holds a poison, one poison a report."""
     found = []

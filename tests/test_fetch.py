@@ -49,7 +49,7 @@ def folder(server: Dovecot, request: pytest.FixtureRequest) -> str:
 
 def mailbox(server: Dovecot, *folders: str, auth: str = "login", **more: object) -> Mailbox:
     account = server.account(auth=auth)
-    made = Mailbox("work", account, Kept(lambda: PASSWORD), folders, vouch=True)
+    made = Mailbox("ours", account, Kept(lambda: PASSWORD), folders, vouch=True)
     return made._replace(**more)  # type: ignore[arg-type]
 
 
@@ -88,7 +88,7 @@ def test_a_report_tells_which_message_it_came_in(server: Dovecot, folder: str) -
     read(store, mailbox(server, folder))
     [(source, mailed)] = ask(store, "SELECT source, mailed FROM deliveries")
     [(validity,)] = ask(store, "SELECT uidvalidity FROM cursors")
-    assert source == f"imap://work/{folder};UIDVALIDITY={validity}/;UID=1"
+    assert source == f"imap://ours/{folder};UIDVALIDITY={validity}/;UID=1"
     assert mailed
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from histories import DOMAIN, GOOGLE, OSIER, changed, counted, fails, history, servfail, stored
+from histories import DOMAIN, GOOGLE, NOW, OSIER, changed, counted, fails, history, servfail, stored, when
 
 from queries import readiness
-from tlsrpt.enforce.hosts import MxHost, mx_hosts
+from tlsrpt.enforce.hosts import LastLook, MxHost, last_looks, mx_hosts
 from tlsrpt.published import Settings
 
 if TYPE_CHECKING:
@@ -96,3 +96,22 @@ def test_what_was_told_before_the_window_names_nobody() -> None:
     evidence = readiness.evidence(stored(found), DOMAIN, found.now)
     old = [row._replace(day=date(2026, 5, 4)) for row in evidence.failures]
     assert [one.organizations for one in mx_hosts(replace(evidence, failures=old))] == [(), ()]
+
+
+def test_the_last_look_has_its_moment_and_the_certificate_that_ends_first() -> None:
+    found = history(mx2="expired", looks=range(16, 2, -1))
+    looks = last_looks(readiness.evidence(stored(found), DOMAIN, found.now))
+    assert looks[MX1] == LastLook(when(3), NOW + timedelta(days=31))
+    assert looks[MX2] == LastLook(when(3), NOW - timedelta(days=3.25))
+
+
+def test_a_look_that_saw_no_certificate_is_a_look_still() -> None:
+    found = history(mx2="timeout")
+    assert last_looks(readiness.evidence(stored(found), DOMAIN, found.now))[MX2] == LastLook(when(0), None)
+
+
+def test_what_a_look_alone_tells_of_the_mxs_is_the_same_as_with_the_whole_history() -> None:
+    found = history(failures=[fails(GOOGLE, 3, 2), fails(OSIER, 5, 1)])
+    store = stored(found)
+    alone = readiness.looked(store, DOMAIN, found.now, days=28, failing=True)
+    assert mx_hosts(alone) == mx_hosts(readiness.evidence(store, DOMAIN, found.now))

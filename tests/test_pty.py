@@ -135,6 +135,21 @@ def test_a_theme_that_there_is_not_is_a_usage_error(database: Path) -> None:
         assert b"TLSRPT_THEME is pink, but should be one of dark, light, ansi" in program.output
 
 
+@pytest.mark.parametrize("asked", [{"TLSRPT_ASCII": "1"}, {"PYTHONIOENCODING": "iso-8859-1"}], ids=str)
+def test_pictures_are_ascii_where_that_is_asked_for_or_the_terminal_takes_no_utf_8(
+    database: Path, asked: dict[str, str]
+) -> None:
+    for environment, signs in ((asked, ("# would block", "+")), ({}, ("█ would block", "└"))):
+        with Program(arguments(database), environment) as program:
+            program.wait_for("example.net")
+            program.wait_for("Who reported when", since=program.press("t"))
+            shown = seen(program.output)
+            assert all(sign in shown for sign in signs)
+            program.press("q")
+            assert program.ended() == 0
+            assert b"\\u" not in program.output
+
+
 def test_a_dumb_terminal_gets_text(database: Path) -> None:
     with Program(arguments(database), {"TERM": "dumb"}) as program:
         assert program.ended() == 0
@@ -210,6 +225,10 @@ TOURS = {
     "failures": [("2", "by series")],
     "causes": [("2", "by series"), ("b", "by cause")],
     "failure": [("2", "by series"), ("\r", "Check (y)")],
+    "timeline": [("t", "Who reported when")],
+    "senders": [("o", "those with most days")],
+    "hosts": [("m", "reports name an MX")],
+    "policies": [("i", "as senders saw them")],
     "refused": [("3", "could not be read")],
     "bytes": [("3", "could not be read"), ("\r", "Refused    ")],
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from reports import document, policy, row
-from shelf import ask, filled, mail
+from shelf import ask, filled, mail, put
 
 import queries
 from queries import (
@@ -25,6 +25,7 @@ from queries import (
     readiness,
     reporters,
     reports,
+    senders,
 )
 from tlsrpt.store import Store
 
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
     from reports import Document
 
 SQL = sorted(entry.name.removesuffix(".sql") for entry in (files("queries") / "sql").iterdir())
-MODULES = (domains, failures, reports, policies, deliveries, published, readiness, decisions, mailboxes, reporters)
+MODULES = (
+    domains, failures, reports, policies, deliveries, published, readiness, decisions, mailboxes, reporters, senders,
+)  # fmt: skip
 
 # Questions that take a Scope, and the rows they give.
 SCOPED: list[Callable[..., list[Any]]] = [
     domains.overview, domains.days, failures.series, failures.series_days, failures.evidence, failures.by_cause,
     failures.by_result_type, failures.by_mx, failures.by_organization, failures.by_sending_ip, failures.by_day,
-    failures.fingerprints, reports.newest, policies.as_seen,
+    failures.fingerprints, reports.newest, policies.as_seen, policies.spans, failures.places, senders.overview,
 ]  # fmt: skip
 
 
@@ -86,7 +89,7 @@ def store() -> Store:
 def test_every_question_runs_on_the_schema_of_today(name: str, store: Store) -> None:
     given = dict.fromkeys(queries.parameters(name)) | {
         key: value
-        for key, value in {"limit": 1, "offset": 0, "failing": False}.items()
+        for key, value in {"limit": 1, "offset": 0, "failing": False, "trusted": False}.items()
         if key in queries.parameters(name)
     }
     with store.reading() as connection:
@@ -101,8 +104,8 @@ def test_every_question_keeps_to_the_portable_rules(name: str) -> None:
     for phrase in ("GROUP BY ALL", "ORDER BY ALL", "ARG_MAX", "ARG_MIN", "QUANTILE", "DAYOFWEEK", "MACRO", "QUALIFY"):
         assert phrase not in upper, phrase
     assert "ORDER BY" in upper or name in {
-        "domains_totals", "reports_count", "reports_matching_count", "reports_one", "reports_document",
-        "deliveries_content",
+        "domains_totals", "domains_bounds", "reports_count", "reports_matching_count", "reports_one",
+        "reports_document", "deliveries_content",
     }  # fmt: skip
 
 
@@ -359,3 +362,70 @@ def test_nested_questions_share_one_connection(store: Store) -> None:
     with store.reading() as outer, store.reading() as inner:
         assert outer is inner
     assert ask(store, "SELECT 1") == [(1,)]
+
+
+# Senders
+
+
+def test_senders_stand_with_their_days_and_with_sessions_by_policy_type(store: Store) -> None:
+    found = {one.organization: one for one in senders.overview(store)}
+    google, microsoft = found["google.com"], found["microsoft.com"]
+    assert (google.days, google.sts_successful, google.sts_failed, google.would_block) == (7, 700, 9, 9)
+    assert (microsoft.sts_successful, microsoft.tlsa_successful, microsoft.tlsa_failed) == (35, 35, 7)
+    assert {one.organizations for one in senders.overview(store, limit=1)} == {2}
+
+
+def test_reports_of_two_kinds_of_trust_are_told_as_both() -> None:
+    there = filled(document(policy(), report_id="a"))
+    put(there, mail(document(policy(), report_id="b")))
+    assert [one.trust for one in senders.overview(there)] == ["unchecked, vouched"]
+
+
+def test_the_days_of_senders_are_those_of_the_names_that_are_asked_for(store: Store) -> None:
+    some = senders.days(store, organizations=["microsoft.com"])
+    assert {one.organization for one in some} == {"microsoft.com"}
+    assert [one.failed for one in some] == [1] * 7
+    assert len(senders.days(store)) == 14
+    assert senders.days(store, organizations=[]) == []
+
+
+def test_a_report_of_several_days_covers_them_for_its_domain_alone() -> None:
+    long = document(policy(), day=day(3))
+    long["date-range"]["end-datetime"] = "2026-03-05T23:59:59Z"
+    there = filled(long)
+    [span] = senders.spans(there, Scope(policy_domain="example.com"))
+    assert (span.first_day, span.last_day) == (date(2026, 3, 3), date(2026, 3, 5))
+    assert senders.spans(there, Scope(policy_domain="example.net")) == []
+
+
+def test_a_sender_holds_the_policy_of_its_newest_report_that_tells_one() -> None:
+    told = ["version: STSv1", "mode: enforce", "mx: a.example", "max_age: 86400"]
+    there = filled(
+        document(policy(), day=day(1), report_id="a"),
+        document(policy(policy_string=told), day=day(2), report_id="b"),
+        document(policy(policy_string=[], mx_host=[]), day=day(3), report_id="c"),
+    )
+    [held] = senders.policies(there)
+    assert (held.day, held.canonical) == (date(2026, 3, 2), "mode=enforce max_age=86400 mx=a.example")
+
+
+def test_places_take_the_larger_of_two_policy_types() -> None:
+    expired = [row("certificate-expired", 4, receiving_mx_hostname="mx.example.com")]
+    there = filled(document(policy(failed=4, rows=expired), policy("tlsa", failed=4, rows=expired)))
+    [place] = failures.places(there)
+    assert place == ("certificate-expired", "mx.example.com", "would-block", 4)
+
+
+def test_a_policy_has_one_span_over_all_who_saw_it_and_trusted_ones_apart() -> None:
+    there = filled(*(document(policy(), day=day(n), contact_info=f"tls@o{n}.example") for n in range(1, 15)))
+    put(there, mail(document(policy(), day=day(20), contact_info="tls@stranger.example")))
+    [whole] = policies.spans(there)
+    [trusted] = policies.spans(there, trusted=True)
+    assert (whole.organizations, whole.last_day) == (15, date(2026, 3, 20))
+    assert (trusted.organizations, trusted.last_day) == (14, date(2026, 3, 14))
+    assert trusted.organization_names.count(",") == 11
+
+
+def test_days_have_bounds(store: Store) -> None:
+    assert domains.bounds(store) == (date(2026, 3, 1), date(2026, 3, 7))
+    assert domains.bounds(store, Scope(policy_domain="nobody.example")) == (None, None)

@@ -163,7 +163,7 @@ async def test_screens_are_one_key_apart_and_escape_never_quits(stores: dict[str
 
 async def test_the_mouse_highlights_then_opens_and_the_footer_can_be_clicked(stores: dict[str, Path]) -> None:
     app = bench(stores["small"])
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(120, 24)) as pilot:
         await settled(pilot)
         table = app.screen.query_one(Table)
         await pilot.click(Table, offset=(5, 2))

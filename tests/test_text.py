@@ -14,7 +14,9 @@ from rich.cells import cell_len
 from stories import POISONS
 
 import tui
+import tui.pictures
 import tui.progress
+import tui.screens.policies
 import tui.text
 import tui.widgets.fit
 import tui.words
@@ -108,7 +110,11 @@ def test_content_for_widgets_holds_text_and_no_markup(bad: str) -> None:
     assert all("@" not in str(span.style) for span in made.spans)
 
 
-@pytest.mark.parametrize("module", [tui.text, tui.words, tui.progress, tui.widgets.fit], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "module",
+    [tui.text, tui.words, tui.progress, tui.widgets.fit, tui.pictures, tui.screens.policies],
+    ids=lambda one: one.__name__,
+)
 def test_examples_in_the_code_hold(module: ModuleType) -> None:
     done = doctest.testmod(module)
     assert done.attempted

@@ -25,9 +25,13 @@ from tui.screens.base import Asking
 from tui.screens.domains import DomainsScreen
 from tui.screens.failures import FailuresScreen
 from tui.screens.help import HelpScreen
+from tui.screens.hosts import HostsScreen
 from tui.screens.mailboxes import MailboxesScreen
+from tui.screens.policies import PoliciesScreen
 from tui.screens.published import PublishedScreen
 from tui.screens.refused import RefusedScreen
+from tui.screens.senders import SendersScreen
+from tui.screens.timeline import TimelineScreen
 from tui.text import PROSE, safe
 from tui.words import count
 
@@ -39,11 +43,18 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from loaders import Status, Summary
+    from tui.screens.about import About
 
 LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
 SHOW_AGAIN = 0.25  # seconds between two figures of progress
 PATIENCE = 2.0  # seconds for leaving the terminal as it was, once asked to end
 COPIES = 74_000  # bytes that terminals take for the clipboard
+ABOUT: dict[str, type[About]] = {  # screens about one domain, by name
+    "timeline": TimelineScreen,
+    "senders": SendersScreen,
+    "hosts": HostsScreen,
+    "policies": PoliciesScreen,
+}
 
 
 class Workbench(App[None]):
@@ -103,8 +114,9 @@ class Workbench(App[None]):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, evidence: Evidence, *, colour: bool = True) -> None:
+    def __init__(self, evidence: Evidence, *, colour: bool = True, blocks: bool = True) -> None:
         super().__init__(ansi_color=None if colour else True)
+        self.blocks = blocks  # whether pictures are drawn with block characters, not with ASCII alone
         self.animation_level = "none"
         self.evidence = evidence
         self.ready = False  # whether the evidence can be asked
@@ -319,6 +331,13 @@ class Workbench(App[None]):
             self.notify("No domain in focus: choose one first")
         else:
             self.push_screen(PublishedScreen(policy_domain, top=top, now=now))
+
+    def look_over(self, name: str, policy_domain: str | None, *, top: str) -> None:
+        """Open a screen about one domain, or say that no domain is in focus; stay, if that is where one is."""
+        if policy_domain is None:
+            self.notify("No domain in focus: choose one first")
+        elif not (isinstance(self.screen, Asking) and name == self.screen.NAME):
+            self.push_screen(ABOUT[name](policy_domain, top=top))
 
     async def action_back(self) -> None:
         """Undo one step; at the first screen there is none."""

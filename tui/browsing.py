@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import sys
@@ -31,7 +32,7 @@ def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
     from tui.app import Workbench  # noqa: PLC0415 - textual is not imported for text
     from tui.evidence import Evidence  # noqa: PLC0415 - likewise
 
-    app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ)
+    app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ, blocks=_blocks())
     if theme:
         app.theme = theme
     app.run()
@@ -46,6 +47,17 @@ def _theme() -> str:
     if named and named not in THEMES:
         raise click.UsageError(f"TLSRPT_THEME is {named}, but should be one of {', '.join(THEMES)}")
     return THEMES.get(named, "")
+
+
+def _blocks() -> bool:
+    """Return whether the terminal shows block characters: it takes UTF-8, and nobody asks for ASCII."""
+    terminal = sys.__stderr__
+    assert terminal is not None
+    if codecs.lookup(terminal.encoding).name != "utf-8":
+        # A character that the terminal cannot show becomes one that takes as much room.
+        terminal.reconfigure(errors="replace")
+        return False
+    return os.environ.get("TLSRPT_ASCII", "") in {"", "0"}
 
 
 def _interactive(paths: Sequence[str]) -> bool:

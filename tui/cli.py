@@ -173,7 +173,8 @@ def _looking(function: F) -> F:
     epilog=(
         "A PATH is a report, a mail, an archive, an mbox, a Maildir, a directory of those, or - for standard"
         " input. A path that is named like a command: ./load."
-        "\n\nTLSRPT_THEME=dark, light or ansi chooses the colours, NO_COLOR=1 leaves them out."
+        "\n\nTLSRPT_THEME=dark, light or ansi chooses the colours, NO_COLOR=1 leaves them out,"
+        " TLSRPT_ASCII=1 draws pictures without block characters."
     ),
 )
 @click.version_option(package_name="tlsrpt-tui", prog_name="tlsrpt")

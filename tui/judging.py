@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from loaders import decisions
-from queries import Scope, failures, readiness
+from queries import Scope, failures, policies, readiness
 from tlsrpt.enforce import planning
 from tlsrpt.enforce.criteria import ANSWERED, criterion
-from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix
+from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix, PolicySpan
 from tlsrpt.enforce.parameters import ACKNOWLEDGED_DAYS, Parameters
 from tlsrpt.enforce.verdict import EXIT_STATUS, basis
 from tlsrpt.knowledge import EXPLANATIONS
@@ -33,6 +33,7 @@ from tui.words import place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tlsrpt.enforce.evidence import Evidence
     from tlsrpt.enforce.verdict import Judgement
     from tui.said import Said
 
@@ -317,6 +318,20 @@ def _weighed(one: Judgement) -> Weighed:
     return Weighed(
         one.verdict, one.waits_for, one.days_in_testing, judged.tally(one), rows, len(mine) - len(rows), remedy
     )  # fmt: skip
+
+
+def looked(
+    store: Store, policy_domain: str, now: datetime, since: date, *, days: int, failing: bool = False
+) -> Evidence:
+    """Return what looks tell of a domain, reports of so many days, and the policies trusted ones told since a day.
+
+    Raises StoreError, as above.
+    """
+    _, wanted = _configured()
+    scope = Scope(policy_domain=policy_domain, policy_type="sts", since=since, until=now.date())
+    found = policies.spans(store, scope, trusted=True)
+    told = [PolicySpan(one.policy_domain, one.canonical, one.first_day, one.last_day) for one in found]
+    return readiness.looked(store, policy_domain, now, wanted, days=days, failing=failing, policies=told)
 
 
 def whole(store: Store, policy_domain: str, now: datetime) -> judged.Full:

@@ -8,7 +8,9 @@ SELECT policy_domain, day,
     coalesce(sum(greatest(total_failure_session_count, would_block)) FILTER (WHERE policy_type = 'sts'), 0),
     coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa'), 0),
     coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type NOT IN ('sts', 'tlsa')), 0)
-  ) AS failed
+  ) AS failed,
+  coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type = 'tlsa'), 0) AS tlsa_successful,
+  coalesce(sum(total_failure_session_count) FILTER (WHERE policy_type = 'tlsa'), 0) AS tlsa_failed
 FROM counted_policies WHERE TRUE
   AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)

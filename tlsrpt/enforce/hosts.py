@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from tlsrpt.advice import ADVICE
 from tlsrpt.enforce import drift
 from tlsrpt.enforce.evidence import Evidence, Failure, Place
 from tlsrpt.findings import Finding, criteria
-from tlsrpt.published import Check, MxFacts
+from tlsrpt.published import Check, MxFacts, MxTlsFacts
 
 
 class MxHost(NamedTuple):
@@ -41,6 +41,26 @@ class MxHost(NamedTuple):
         if named and not looked and self.in_dns is not False:
             looked = "not looked at within a day (p)"
         return "; ".join(filter(None, (looked, named))) or "none: no report names it, look at it (p)"
+
+
+class LastLook(NamedTuple):
+    """What the newest look at an MX saw of its TLS, however old it is."""
+
+    at: datetime  # UTC, without tzinfo
+    certificate_end: datetime | None  # of the leaf that ends first, over all addresses; None: none was seen
+
+
+def last_looks(evidence: Evidence) -> Mapping[str, LastLook]:
+    """Return the newest look at each MX that was looked at."""
+    found: dict[str, LastLook] = {}
+    for look in evidence.looks:
+        ends: dict[str, list[datetime]] = {}
+        for seen, facts in look.all(MxTlsFacts):
+            leaves = (face.chain[0].not_after for face in facts.faces if face.chain)
+            ends.setdefault(seen.host, []).extend(end for end in leaves if end is not None)
+        for host, mine in ends.items():
+            found.setdefault(host, LastLook(look.checked_at, min(mine, default=None)))
+    return found
 
 
 def mx_hosts(evidence: Evidence) -> list[MxHost]:

@@ -113,6 +113,22 @@ class Asking(Screen[None]):
         """Look at what the domain in focus publishes now."""
         self.bench.look_at(self.domain(), top=self.top, now=True)
 
+    def action_timeline(self) -> None:
+        """Go to the days of the domain in focus."""
+        self.bench.look_over("timeline", self.domain(), top=self.top)
+
+    def action_senders(self) -> None:
+        """Go to the organizations that report about the domain in focus."""
+        self.bench.look_over("senders", self.domain(), top=self.top)
+
+    def action_hosts(self) -> None:
+        """Go to the MXs of the domain in focus."""
+        self.bench.look_over("hosts", self.domain(), top=self.top)
+
+    def action_policies(self) -> None:
+        """Go to the policies of the domain in focus."""
+        self.bench.look_over("policies", self.domain(), top=self.top)
+
     def standing(self) -> str:
         """Return what limits the answer."""
         return window_words(self.bench.days, self.bench.evidence)

@@ -35,7 +35,7 @@ class CriterionScreen(Listing):
 
     NAME = "criterion"
     TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "criterion")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "about", "criterion")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row[1].day),
         Column("About", lambda row: row[1].about, least=18),

@@ -15,6 +15,7 @@ from queries import EVERYTHING, domains, failures
 from tlsrpt.cause import BLOCKING
 from tui import keys
 from tui.draw import content, stacked
+from tui.pictures import ASCII, BLOCKS, spark
 from tui.screens.empty import no_reports
 from tui.screens.listing import Listing
 from tui.screens.plan import PlanScreen
@@ -26,6 +27,7 @@ from tui.words import (
     COLOURS,
     IMPACT_STYLE,
     STATE_STYLES,
+    STRIP,
     STRIP_LEGEND,
     VERDICT_STYLES,
     VERDICTS,
@@ -61,6 +63,7 @@ class Line(NamedTuple):
 
     domain: domains.Domain
     strip: str
+    spark: str  # sessions of the same days
     checked_at: datetime | None  # the newest look at what it publishes
     weighed: Weighed | None = None  # None until it is known
 
@@ -72,6 +75,10 @@ class Board(NamedTuple):
     totals: domains.Totals
     series: list[failures.Series]
     newest: date | None  # day of the newest report, whatever the window
+
+
+def _sessions(line: Line) -> int:
+    return line.domain.sts_successful + line.domain.sts_failed
 
 
 def _blocked(line: Line) -> str:
@@ -129,12 +136,12 @@ class DomainsScreen(Listing):
     """Every policy domain."""
 
     NAME = TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "domains")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "domains")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Domain", lambda line: line.domain.policy_domain, least=22),
         Column("Mode", lambda line: line.domain.mode or "-", drop=2),
         Column("Verdict", _place, _verdict, _verdict_style),
-        Column("Sessions", lambda line: line.domain.sts_successful + line.domain.sts_failed, right=True, drop=3),
+        Column("Sessions", _sessions, right=True, drop=3),
         Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True, drop=5),
         Column("Would-block", lambda line: line.domain.would_block, style=_blocked, right=True),
         Column(
@@ -146,6 +153,7 @@ class DomainsScreen(Listing):
             drop=6,
         ),
         Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, _blocked, drop=1),
+        Column("Sessions a day", _sessions, lambda line: line.spark, drop=8),
         Column("Orgs", lambda line: line.domain.organizations, right=True, drop=7),
         Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=4),
     )
@@ -184,12 +192,16 @@ class DomainsScreen(Listing):
             newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
             end = scope.until or (self.bench.evidence.today() if scope.since else newest)
             days: dict[str, list[tuple[date, int, int]]] = {}
+            sessions: dict[str, dict[date, int]] = {}
             for day in domains.days(store, within_strip(scope, end)):
                 days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
+                sessions.setdefault(day.policy_domain, {})[day.day] = day.sts_successful + day.sts_failed
+            glyphs = BLOCKS if self.bench.blocks else ASCII
             lines = [
                 Line(
                     domain,
                     strip(days.get(domain.policy_domain, ()), end or domain.last_day),
+                    spark(sessions.get(domain.policy_domain, {}), end or domain.last_day, STRIP, glyphs),
                     checked.get(domain.policy_domain),
                 )
                 for domain in domains.overview(store, scope)

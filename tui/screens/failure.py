@@ -44,7 +44,7 @@ class FailureScreen(Deciding):
 
     NAME = "failure"
     TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "deciding", "failure")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "deciding", "failure")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row.day),
         Column("Organization", lambda row: row.organization, least=16),

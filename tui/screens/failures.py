@@ -127,7 +127,7 @@ class FailuresScreen(Listing):
     """Failures of everything, or of a narrower scope."""
 
     NAME = TOP = "failures"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "failures")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "failures")
     COLUMNS = SERIES
 
     def __init__(self, within: Scope = EVERYTHING) -> None:

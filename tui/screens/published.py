@@ -32,7 +32,7 @@ class PublishedScreen(Asking):
     NAME = "published"
     TOP = "domains"
     AUTO_FOCUS = "Page"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("published")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("about", "published")
 
     class Went(Message):
         """A look has come so far."""

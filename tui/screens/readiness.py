@@ -33,7 +33,7 @@ class ReadinessScreen(Deciding):
 
     NAME = "readiness"
     TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "deciding", "readiness")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "about", "deciding", "readiness")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("State", lambda row: row.state, style=lambda row: STATE_STYLES[row.state]),
         Column("Id", lambda row: row.name),

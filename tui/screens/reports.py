@@ -61,7 +61,7 @@ class ReportsScreen(Listing):
 
     NAME = "reports"
     TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "reports")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "about", "reports")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row.day),
         Column("Organization", lambda row: row.organization, least=16),
