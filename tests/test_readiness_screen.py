@@ -83,7 +83,7 @@ async def test_the_verdict_stands_on_the_first_screen_and_enter_tells_what_to_do
     app = bench(kept)
     async with app.run_test(size=(80, 24)) as pilot:
         await begin(pilot)
-        rows = {line[1:17].strip(): line for line in lines(app)[4:10]}
+        rows = {line[1:17].strip(): line for line in lines(app)[5:11]}
         assert "READY " in rows["example.com"]
         assert "NOT READY" in rows["example.org"]
         assert "FAILING" in rows["clinic.example"]

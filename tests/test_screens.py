@@ -119,7 +119,7 @@ async def test_tlsa_and_no_policy_stand_apart_from_sts(tmp_path: Path) -> None:
         "summary": {"total-successful-session-count": 8, "total-failure-session-count": 0},
     }
     folder = write(tmp_path / "r", [report("a.example", 1, sts("example.org", 70), tlsa, none)])
-    app = bench(tmp_path / "none", folder)
+    app = bench(stored(tmp_path / "s.duckdb", folder))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         shown = text(app)
@@ -163,7 +163,7 @@ async def test_screens_are_one_key_apart_and_escape_never_quits(stores: dict[str
 
 async def test_the_mouse_highlights_then_opens_and_the_footer_can_be_clicked(stores: dict[str, Path]) -> None:
     app = bench(stores["small"])
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(90, 24)) as pilot:
         await settled(pilot)
         table = app.screen.query_one(Table)
         await pilot.click(Table, offset=(5, 2))
@@ -239,7 +239,7 @@ async def test_the_window_goes_round_and_says_so(stores: dict[str, Path]) -> Non
             "30 days to 2026-11-20",
             "90 days to 2026-11-20",
             "all days to 2026-11-20",
-            "1 day to 2026-11-20",
+            "2 days to 2026-11-20",
             "7 days to 2026-11-20",
             "14 days to 2026-11-20",
         ]
@@ -268,12 +268,12 @@ async def test_mail_that_nobody_checked_is_counted_on_the_first_screen(tmp_path:
 
 
 async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, Path]) -> None:
-    app = bench(stores["small"])
+    app = Workbench(Evidence(stores["small"], as_of=TODAY + timedelta(days=2)))
     async with app.run_test() as pilot:
         await settled(pilot)
         await press(pilot, "w", "w", "w")
         shown = text(app)
-        assert "No report in 1 day to 2026-11-20." in shown
+        assert "No report in 2 days to 2026-11-22." in shown
         assert "The newest one is of 2026-11-19. w looks at a longer window." in shown
         await press(pilot, "w")
         assert "example.org" in text(app)
@@ -299,7 +299,7 @@ async def test_a_strip_has_14_days_in_a_shorter_window_too(tmp_path: Path) -> No
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await press(pilot, "w", "w", "w")
-        assert "1 day to 2026-11-20" in lines(app)[0]
+        assert "2 days to 2026-11-20" in lines(app)[0]
         assert "#" * 14 in text(app)
         await press(pilot, "2")
         assert "#" * 14 in text(app)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from loaders import Status, Summary
     from tlsrpt.store import Store
 
-WINDOWS: tuple[int | None, ...] = (1, 7, 14, 30, 90, None)  # days; None is all of them
+# Days; None is all of them. A report is about a day that is over, so that today alone would always be empty.
+WINDOWS: tuple[int | None, ...] = (2, 7, 14, 30, 90, None)
 USUAL = 30  # days, when the store has reports in them
 
 
@@ -65,6 +66,14 @@ class Evidence:
         store = self.store()
         assert store is not None
         return load(Directory(self.paths), store, vouch=True, progress=progress, stopped=stopped)
+
+    def only_report(self) -> int | None:
+        """Return the number of a report, None if there is none; for a store that has no more than one."""
+        from queries import reports  # noqa: PLC0415 - asked once, in a thread
+
+        store = self.store()
+        found = [] if store is None else reports.newest(store, limit=1)
+        return found[0].report if found else None
 
     def today(self) -> date:
         """Return the day that windows end at."""
@@ -116,5 +125,5 @@ def window_words(days: int | None, evidence: Evidence) -> str:
     """Return a window in words."""
     if days is None:
         return f"all days to {evidence.as_of}" if evidence.as_of else "all days"
-    words = f"{days} day{'s' if days > 1 else ''}"
+    words = f"{days} days"
     return f"{words} to {evidence.as_of}" if evidence.as_of else f"last {words}"

@@ -7,7 +7,6 @@ import getpass
 import json
 import os
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,11 +26,13 @@ from tlsrpt.store import Store, StoreError, utc_now
 from tui import config, judged, plain, planned
 from tui.checking import asked, say
 from tui.running import NO_STORE, asked_store, one_line, room
+from tui.said import written as lines
 from tui.text import PROSE, safe
 from tui.words import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tlsrpt.enforce.verdict import Judgement
     from tui.said import Said
@@ -406,25 +407,12 @@ def _moment(words: str) -> datetime | None:
         raise click.UsageError(f"{words}: not a day or a time such as 2026-03-20T06:00") from error
 
 
-def export(name: str, told: judged.Full) -> str:
-    """Write a checklist into a new file, in the form that its ending names; return why not, "" if it was."""
-    path = Path(name).expanduser()
-    forms = {".md": judged.markdown, ".json": _as_json, ".csv": _as_csv}
-    if path.suffix not in forms:
-        return f"{name}: ends in none of {', '.join(forms)}"
-    try:
-        with path.open("x", encoding="utf-8", newline="") as file:
-            file.write(forms[path.suffix](told))
-    except FileExistsError:
-        return f"{name} is there already; choose another name"
-    except OSError as error:
-        return f"{name}: {error.strerror}"
-    return ""
-
-
-def _as_json(told: judged.Full) -> str:
-    return json.dumps([judged.document(told)], indent=2) + "\n"
-
-
-def _as_csv(told: judged.Full) -> str:
-    return plain.written(plain.Table(list(judged.checklist(told)), judged.CHECKLIST, judged.CHECKLIST), "csv", None)
+def written(told: judged.Full, ending: str) -> str:
+    """Return a checklist as a file with this ending has it."""
+    if ending == ".md":
+        return judged.markdown(told)
+    if ending == ".json":
+        return json.dumps([judged.document(told)], indent=2) + "\n"
+    if ending == ".csv":
+        return plain.written(plain.Table(list(judged.checklist(told)), judged.CHECKLIST, judged.CHECKLIST), "csv", None)
+    return lines(judged.page(told))

@@ -13,12 +13,16 @@ from textual.worker import Worker, WorkerState
 
 from queries import EVERYTHING, Scope
 from tui import keys
-from tui.draw import buttons, content, joined
+from tui.draw import buttons, content, joined, link
 from tui.evidence import window_words
+from tui.screens.form import Field, Form
+from tui.screens.palette import Command
 from tui.text import cell, idn, width
 from tui.words import month_day
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
     from textual.content import Content
 
@@ -96,8 +100,68 @@ class Asking(Screen[None]):
         """Return the domain in focus, if it is one alone."""
         return self.within.policy_domain
 
+    def about(self, policy_domain: str) -> Asking:
+        """Return the same about another domain: its readiness, where a screen is about more than a domain."""
+        from tui.screens.readiness import ReadinessScreen  # noqa: PLC0415 - it is made of this
+
+        return ReadinessScreen(policy_domain, top=self.top)
+
+    def commands(self) -> list[Command]:
+        """Return what can be done here, for the palette."""
+        places = (*keys.SCREENS[self.NAME], "everywhere")
+        return [
+            Command(key.meaning, key.shown, self._target(key))
+            for key in sorted(keys.KEYS, key=lambda key: key.place in {"list", "text"})
+            if key.place in places and key.action != "palette"
+        ]
+
     def action_copy(self) -> None:
         """Copy what is highlighted."""
+
+    # Taking along what is shown
+
+    FORMS: ClassVar[Sequence[str]] = (".txt",)
+    """Endings of the files that what is shown can be written into, the usual one first."""
+
+    def taken(self, form: str) -> str:
+        """Return what is shown, safe, as a file with one of these endings has it."""
+        raise NotImplementedError
+
+    def action_export(self) -> None:
+        """Write what is shown into a new file, after asking which."""
+        from tui.exporting import file_name  # noqa: PLC0415 - not needed for the first frame
+
+        day = str(self.bench.evidence.today())
+        self._ask_for_file(file_name(f"tlsrpt-{self.NAME}", self.domain() or "", day) + self.FORMS[0])
+
+    def _ask_for_file(self, name: str) -> None:
+        def given(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self._write(words[0])
+
+        words = f"Its ending says in which form: {' '.join(self.FORMS)}"
+        self.bench.push_screen(Form("Write what is shown", Field("File", name), words=words), given)
+
+    def _write(self, name: str) -> None:
+        """Write into a new file and say so; ask again if that cannot be."""
+        from tui import exporting  # noqa: PLC0415 - as above
+
+        ending = next((one for one in self.FORMS if name.endswith(one)), "")
+        none = f"{name}: ends in none of {', '.join(self.FORMS)}"
+        problem = exporting.write(name, self.taken(ending)) if ending else none
+        if problem:
+            self.bench.fail(problem)
+            self._ask_for_file(name)
+        else:
+            self.bench.notify(f"wrote {name}")
+
+    def action_pager(self) -> None:
+        """Show what is shown in the operator's pager."""
+        self.bench.look_with(("PAGER",), "less", self.taken(".txt"))
+
+    def action_editor(self) -> None:
+        """Show what is shown in the operator's editor."""
+        self.bench.look_with(("VISUAL", "EDITOR"), "vi", self.taken(".txt"))
 
     def action_checks(self) -> None:
         """Go to what the domain in focus publishes."""
@@ -193,30 +257,31 @@ class Asking(Screen[None]):
         self.query_one(".foot", Static).update(self._foot(room), layout=False)
 
     def _head(self, room: int) -> Content:
-        pieces: list[str | tuple[str, str]] = [" "]
+        tabs = []
         used = 1
         for name, label in TOPS:
             count = self.bench.refused if name == "refused" else 0
             words = f"{label} ({count:,})" if count else label
             shown, style = (f"[{words}]", "bold $text-accent") if name == self.top else (words, "")
-            pieces.append((shown, style))
+            tabs.append(link(shown, style, f"app.top('{name}')"))
             used += len(shown) + 1
-            pieces.append(" ")
         right = self.bench.progress or self.standing()
         crumb, end = self.crumb(), self.bench.evidence.as_of
         if end is not None and width(crumb) > room - used - len(right) - 3:
             right = right.replace(str(end), month_day(end))
         about = cell(crumb, max(0, room - used - len(right) - 3), end=True)
         gap = room - used - width(about) - len(right) - 2
-        pieces += [" ", (about, "bold"), " " * max(1, gap), right]
-        return content(*pieces)
+        left = joined([*tabs, content(), link(about, "bold", "app.choose_domain")], " ", before=" ")
+        has_window = "window" in keys.SCREENS[self.NAME]
+        period = link(right, "", "app.choose_window") if has_window else content(right)
+        return joined([left, period], " " * max(1, gap))
 
     def _foot(self, room: int) -> Content:
         """Return as many keys as there is room for; the way back, help and quitting always stay."""
-        every = [(key.shown.split()[0], key.label, key.action) for key in keys.footer(self.NAME)]
+        every = [(key.shown.split()[0], key.label, self._target(key)) for key in keys.footer(self.NAME)]
         if len(self.bench.screen_stack) == 1:
             every = [item for item in every if item[1] != "Back"]
-        tail = [item for item in every if item[1] in {"Back", "Help", "Quit"}]
+        tail = [item for item in every if item[1] in {"Back", "More", "Help", "Quit"}]
         rest = [item for item in every if item not in tail]
 
         def size(items: list[tuple[str, str, str]]) -> int:
@@ -224,15 +289,13 @@ class Asking(Screen[None]):
 
         while rest and size(rest + tail) > room:
             rest.pop()
-        targets = [(key, label, self._target(action)) for key, label, action in rest + tail]
-        return joined(buttons(targets, "bold $text-accent"), "  ", before=" ")
+        return joined(buttons(rest + tail, "bold $text-accent"), "  ", before=" ")
 
-    def _target(self, action: str) -> str:
+    def _target(self, key: keys.Key) -> str:
         """Return an action as a click runs it: on the list or text that has the focus, or on the program."""
-        if action.startswith("screen."):
-            return action
-        own = {key.action for key in keys.KEYS if key.place == "everywhere"}
-        return f"app.{action}" if action in own else f"screen.focused('{action}')"
+        if key.place in {"list", "text"} and "." not in key.action:
+            return f"screen.focused('{key.action}')"
+        return key.action if "." in key.action else f"app.{key.action}"
 
     async def action_focused(self, action: str) -> None:
         """Run an action of the widget that has the focus."""

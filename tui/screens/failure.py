@@ -12,6 +12,7 @@ from tlsrpt.knowledge import IMPACTS, commands, explain
 from tui import keys
 from tui.draw import content, stacked
 from tui.said import Said
+from tui.screens.choose import Choice
 from tui.screens.deciding import Deciding
 from tui.screens.empty import no_reports
 from tui.screens.report import ReportScreen
@@ -137,8 +138,16 @@ class FailureScreen(Deciding):
 
     def action_copy(self) -> None:
         """Copy the commands that confirm it."""
+        self.bench.copy(self._commands())
+
+    def _commands(self) -> str:
         series = self.series
-        self.bench.copy("\n".join(commands(explain(series.cause), series.policy_domain, series.mx_key)))
+        return "\n".join(commands(explain(series.cause), series.policy_domain, series.mx_key))
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: the commands too."""
+        check = self._commands()
+        return [(Choice("c", "Commands", check.partition("\n")[0]), check), *super().copies()]
 
     def action_reports(self) -> None:
         """Go to the list of these reports."""

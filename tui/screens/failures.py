@@ -159,6 +159,10 @@ class FailuresScreen(Listing):
         ]
         return " > ".join(part for part in parts if part)
 
+    def about(self, policy_domain: str) -> FailuresScreen:
+        """Return the same about another domain."""
+        return FailuresScreen(replace(self.within, policy_domain=policy_domain))
+
     def question(self, store: Store, scope: Scope) -> Found:
         """Return the rows of the grouping asked for."""
         grouping = self.grouping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui import keys
-from tui.said import Said
+from tui.said import Said, written
 from tui.screens.base import Asking
 from tui.widgets.page import Page
 
@@ -38,6 +38,11 @@ class HelpScreen(Asking):
 
     def renew(self) -> None:
         """There is nothing to ask."""
+
+    def taken(self, form: str) -> str:
+        """Return the page as text."""
+        del form
+        return written(self.query_one(Page).paragraphs)
 
     def action_copy(self) -> None:
         """Copy the page."""

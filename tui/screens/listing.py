@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 
 from tui.draw import content
 from tui.screens.base import Asking
+from tui.screens.choose import Choice, Choose
 from tui.screens.empty import told
 from tui.text import safe
 from tui.widgets.table import Table
@@ -27,6 +28,7 @@ class Listing(Asking):
     """A list that can be filtered, sorted and copied from."""
 
     AUTO_FOCUS = "Table"
+    FORMS = (".csv", ".json", ".md", ".txt")
     COLUMNS: ClassVar[Sequence[Column]]
 
     def body(self) -> ComposeResult:
@@ -169,8 +171,48 @@ class Listing(Asking):
         self.table.focus()
         return True
 
+    # Taking along
+
+    def taken(self, form: str) -> str:
+        """Return the rows that the filter leaves, in their order, with all columns."""
+        from tui import exporting, plain  # noqa: PLC0415 - not needed for the first frame
+
+        rows = exporting.tabulated([line.row for line in self.table.shown], self.table.columns)
+        return plain.written(rows, exporting.FORMS[form], None)
+
+    def _row_text(self) -> str:
+        table = self.table
+        return "\t".join(table.shown[table.cursor].texts) if table.row() is not None else ""
+
     def action_copy(self) -> None:
         """Copy the highlighted row."""
+        self.bench.copy(self._row_text())
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: a key with words, and the text."""
         table = self.table
-        if table.cursor < len(table.shown):
-            self.bench.copy("\t".join(table.shown[table.cursor].texts))
+        if table.row() is None:
+            return []
+        line = table.shown[table.cursor]
+        headings = "\t".join(column.heading for column in table.columns)
+        every = "\n".join([headings, *("\t".join(one.texts) for one in table.shown)])
+        whole = [
+            (Choice("r", "Row", self._row_text().replace("\t", "  ")), self._row_text()),
+            (Choice("t", "Table", f"{len(table.shown):,} rows with their headings"), every),
+        ]
+        values = [(column.heading, text) for column, text in zip(table.columns, line.texts, strict=True) if text]
+        return whole + [
+            (Choice(str(n) if n < 10 else "", heading, text), text) for n, (heading, text) in enumerate(values, 1)
+        ]
+
+    def action_copy_part(self) -> None:
+        """Copy a value, the row or the whole list."""
+        copies = self.copies()
+
+        def chosen(choice: Choice | None) -> None:
+            for one, text in copies:
+                if one is choice:
+                    self.bench.copy(text, choice.more if choice.key == "t" else "")
+
+        if copies:
+            self.bench.push_screen(Choose("Copy", [choice for choice, _ in copies]), chosen)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from queries import Scope
 from tui import keys
-from tui.said import Said
+from tui.said import Said, written
 from tui.screens.base import Asking
 from tui.text import idn
 from tui.widgets.page import Page
@@ -40,6 +40,10 @@ class DomainPage(Asking):
         """Yield the page."""
         yield Page()
 
+    def about(self, policy_domain: str) -> DomainPage:
+        """Return the same about another domain."""
+        return type(self)(policy_domain, top=self.top)
+
     def show(self, answer: list[Said] | None) -> None:
         """Draw it."""
         self.query_one(Page).say(answer or [Said("There is no store yet.", style="heading")])
@@ -47,6 +51,11 @@ class DomainPage(Asking):
     def explain(self, reason: str) -> None:
         """Show why there is nothing to ask."""
         self.query_one(Page).say([Said("The store cannot be read.", style="heading"), Said(reason)])
+
+    def taken(self, form: str) -> str:
+        """Return the page as text."""
+        del form
+        return written(self.query_one(Page).paragraphs)
 
     def action_copy(self) -> None:
         """Copy the page."""

@@ -10,7 +10,7 @@ from textual.worker import get_current_worker
 
 from queries import Scope
 from tui import keys
-from tui.said import Said
+from tui.said import Said, written
 from tui.screens.base import Asking
 from tui.screens.confirm import Confirm
 from tui.text import idn, safe
@@ -70,6 +70,10 @@ class PublishedScreen(Asking):
     def body(self) -> ComposeResult:
         """Yield the page."""
         yield Page()
+
+    def about(self, policy_domain: str) -> PublishedScreen:
+        """Return the same about another domain."""
+        return PublishedScreen(policy_domain, top=self.top)
 
     def question(self, store: Store, scope: Scope) -> Known:
         """Return the newest check and the changes up to it."""
@@ -184,6 +188,11 @@ class PublishedScreen(Asking):
         self.bench.notify("Stopped")
         self.frame()
         return True
+
+    def taken(self, form: str) -> str:
+        """Return the page as text."""
+        del form
+        return written(self.query_one(Page).paragraphs)
 
     def action_copy(self) -> None:
         """Copy the page."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from queries import deliveries, reports
 from tui import keys
 from tui.pages import raw_page, report_page
-from tui.said import Said
+from tui.said import Said, written
 from tui.screens.base import Asking
 from tui.widgets.page import Page
 from tui.words import came_from
@@ -68,6 +68,11 @@ class ReportScreen(Asking):
         self.query_one(Page).action_top()
         self.frame()
 
+    def taken(self, form: str) -> str:
+        """Return the page as text."""
+        del form
+        return written(self.query_one(Page).paragraphs)
+
     def action_copy(self) -> None:
         """Copy the page."""
         self.bench.copy(self.query_one(Page).text())
@@ -111,6 +116,11 @@ class BytesScreen(Asking):
     def show(self, answer: bytes | None) -> None:
         """Draw the reason and the bytes."""
         self.query_one(Page).say([Said(self.delivery.reason, "Refused", "bad"), Said(""), *raw_page(answer or b"")])
+
+    def taken(self, form: str) -> str:
+        """Return the page as text."""
+        del form
+        return written(self.query_one(Page).paragraphs)
 
     def action_copy(self) -> None:
         """Copy the page."""

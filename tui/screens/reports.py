@@ -67,9 +67,18 @@ class ReportsScreen(Listing):
         Column("Organization", lambda row: row.organization, least=16),
         Column("Domain", lambda row: row.policy_domains, least=12),
         Column("sts ok", lambda row: row.sts_successful, right=True),
-        Column("failed", lambda row: row.sts_failed, style=lambda row: _bad(row.sts_failed), right=True),
+        Column(
+            "failed", lambda row: row.sts_failed, style=lambda row: _bad(row.sts_failed), right=True, field="sts_failed"
+        ),
         Column("tlsa ok", lambda row: row.tlsa_successful, right=True, drop=4),
-        Column("failed", lambda row: row.tlsa_failed, style=lambda row: _bad(row.tlsa_failed), right=True, drop=3),
+        Column(
+            "failed",
+            lambda row: row.tlsa_failed,
+            style=lambda row: _bad(row.tlsa_failed),
+            right=True,
+            drop=3,
+            field="tlsa_failed",
+        ),
         Column("no policy", lambda row: row.no_policy_successful, right=True, drop=2),
         Column("Trust", lambda row: row.trust),
         Column("Notes", _notes, style=_warn, drop=1),
@@ -95,6 +104,10 @@ class ReportsScreen(Listing):
             "reports",
         ]
         return " > ".join(part for part in parts if part)
+
+    def about(self, policy_domain: str) -> ReportsScreen:
+        """Return the same about another domain."""
+        return ReportsScreen(replace(self.within, policy_domain=policy_domain), top=self.top)
 
     def question(self, store: Store, scope: Scope) -> Pages:
         """Return the newest reports and how many there are."""
