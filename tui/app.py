@@ -20,16 +20,20 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from queries import Scope
 from tui import keys
-from tui.evidence import WINDOWS, Evidence, window_words
+from tui.evidence import USUAL, WINDOWS, Evidence, window_words
+from tui.remembered import Remembered
 from tui.screens.base import Asking
 from tui.screens.choose import Choice, Choose
 from tui.screens.domains import DomainsScreen
 from tui.screens.failures import FailuresScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import Command, Palette
+from tui.screens.plan import DetailsScreen, DomainPage, PlanScreen
 from tui.screens.published import PublishedScreen
+from tui.screens.readiness import ReadinessScreen
 from tui.screens.refused import RefusedScreen
 from tui.screens.report import ReportScreen
+from tui.screens.reports import ReportsScreen
 from tui.text import PROSE, safe
 from tui.words import count
 
@@ -46,6 +50,13 @@ LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
 SHOW_AGAIN = 0.25  # seconds between two figures of progress
 PATIENCE = 2.0  # seconds for leaving the terminal as it was, once asked to end
 COPIES = 55_000  # bytes that every terminal takes for the clipboard: 74,000 as they are sent
+
+OF_A_DOMAIN: dict[str, type[ReadinessScreen | DomainPage | PublishedScreen]] = {
+    "readiness": ReadinessScreen,
+    "plan": PlanScreen,
+    "details": DetailsScreen,
+    "published": PublishedScreen,
+}
 
 
 class Workbench(App[None]):
@@ -106,8 +117,11 @@ class Workbench(App[None]):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, evidence: Evidence, *, colour: bool = True) -> None:
+    def __init__(self, evidence: Evidence, *, colour: bool = True, start: Remembered | None = None) -> None:
         super().__init__(ansi_color=None if colour else True)
+        self.start = start or Remembered()
+        self.orders = dict(self.start.orders)  # by screen
+        self.place: tuple[str, str | None] = ("domains", None)  # the last screen that one can begin with
         self.animation_level = "none"
         self.colour = colour
         self.evidence = evidence
@@ -182,7 +196,8 @@ class Workbench(App[None]):
                 self.post_message(self.Reading(status))
 
         try:
-            self.post_message(self.Ready(self.evidence.first_window()))
+            wanted = self.start.days if self.start.has_window else USUAL
+            self.post_message(self.Ready(self.evidence.first_window(wanted)))
             if self.evidence.paths:
                 summary = self.evidence.read_paths(reading, lambda: worker.is_cancelled)
                 self.post_message(self.Read(summary, self.evidence.only_report() if summary.reports == 1 else None))
@@ -202,6 +217,26 @@ class Workbench(App[None]):
         self.progress = "reading" if self.evidence.paths else ""
         self.set_reactive(Workbench.days, message.days)
         self.changed()
+        if len(self.screen_stack) == 1 and (begun := self._begun_with()) is not None:
+            self.push_screen(begun)
+
+    def _begun_with(self) -> Asking | None:
+        """Return the screen to begin with, None for the first one."""
+        name, domain = self.start.screen, self.start.policy_domain
+        if domain is not None and name in OF_A_DOMAIN:
+            return OF_A_DOMAIN[name](domain, top="domains")
+        within = Scope(policy_domain=domain)
+        wider: dict[str, Callable[[], Asking]] = {
+            "failures": lambda: FailuresScreen(within),
+            "reports": lambda: ReportsScreen(within, top="domains"),
+            "refused": RefusedScreen,
+        }
+        return wider[name]() if name in wider else None
+
+    def remembered(self) -> Remembered:
+        """Return what to begin with the next time."""
+        name, domain = self.place
+        return Remembered(name, domain, has_window=True, days=self.days, orders=self.orders)
 
     @on(Reading)
     def _reading(self, message: Reading) -> None:

@@ -90,15 +90,15 @@ class Evidence:
         since = None if days is None else self.today() - timedelta(days=days - 1)
         return replace(within, since=since, until=self.as_of)
 
-    def first_window(self) -> int | None:
-        """Return the window to begin with: the usual one on a store that has reports in it."""
+    def first_window(self, wanted: int | None = USUAL) -> int | None:
+        """Return the window to begin with: the one wanted on a store that has reports in it."""
         if self.paths:
             return None
         from queries import domains  # noqa: PLC0415 - asked once, in a thread
 
         store = self.store()
-        found = store is not None and domains.totals(store, self.scope(USUAL)).reports
-        return USUAL if found else None
+        found = store is not None and domains.totals(store, self.scope(wanted)).reports
+        return wanted if found else None
 
     def changed(self) -> bool:
         """Return whether somebody wrote to the store since the last call."""

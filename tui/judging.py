@@ -14,6 +14,7 @@ import click
 
 from loaders import decisions
 from queries import Scope, failures, readiness
+from queries import decisions as recorded
 from tlsrpt.enforce import planning
 from tlsrpt.enforce.criteria import ANSWERED, criterion
 from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix
@@ -368,6 +369,42 @@ def decided(opened: Callable[[], Store], what: str, words: Sequence[str], now: d
         return _accepted(opened(), words, now), ""
     except (StoreError, click.ClickException) as error:
         return "", error.message if isinstance(error, click.ClickException) else str(error)
+
+
+class Decision(NamedTuple):
+    """A repair or an accepted warning that can be taken back."""
+
+    what: str  # "fix" or "acknowledgement"
+    number: int
+    policy_domain: str
+    recorded_at: datetime
+    words: str
+
+
+def newest_decision(store: Store, policy_domain: str) -> Decision | None:
+    """Return what was recorded last about a domain and not withdrawn, None if there is nothing."""
+    scope = Scope(policy_domain=policy_domain)
+    found = [
+        Decision(
+            "fix", one.fix, policy_domain, one.recorded_at, f"{one.cause} at {place(one.mx_key)}: {one.note or '-'}"
+        )
+        for one in recorded.fixes(store, scope)
+    ]
+    found += [
+        Decision(
+            "acknowledgement", one.acknowledgement, policy_domain, one.recorded_at, f"{one.criterion}: {one.reason}"
+        )
+        for one in recorded.acknowledgements(store, scope)
+    ]
+    return max(found, key=lambda one: (one.recorded_at, one.number), default=None)
+
+
+def taken_back(store: Store, decision: Decision, now: datetime) -> str:
+    """Withdraw a decision and return what was done. Raises StoreError."""
+    known = f"{decision.what} {decision.number}"
+    if decisions.withdraw(store, decision.what, decision.number, decision.policy_domain, now):
+        return f"{known} is withdrawn"
+    return f"{known} was withdrawn meanwhile"
 
 
 def _fixed(store: Store, words: Sequence[str], now: datetime) -> str:

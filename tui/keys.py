@@ -54,6 +54,11 @@ SCREENS = {
 }
 
 
+# Screens that one can begin with; those of a domain need its name.
+STARTS = ("domains", "failures", "reports", "refused", "readiness", "plan", "details", "published")
+OF_A_DOMAIN = ("readiness", "plan", "details", "published")
+
+
 class Key(NamedTuple):
     """A key, or several for the same thing."""
 
@@ -77,6 +82,7 @@ KEYS = (
     Key("list", "end,G", "End G", "bottom", "", "last row"),
     Key("readiness", "a", "a", "screen.acknowledge", "Accept", "accept the warning, with a reason"),
     Key("deciding", "f", "f", "screen.fix", "Fix", "record that a failure was mended"),
+    Key("deciding", "u", "u", "screen.undo", "", "take back the newest repair or accepted warning of the domain"),
     Key("readiness", "P", "P", "screen.plan", "Plan", "the next step, policy and record, and the way back"),
     Key(
         "readiness",

@@ -132,7 +132,7 @@ class Asking(Screen[None]):
         from tui.exporting import file_name  # noqa: PLC0415 - not needed for the first frame
 
         day = str(self.bench.evidence.today())
-        self._ask_for_file(file_name(f"tlsrpt-{self.NAME}", self.domain() or "", day) + self.FORMS[0])
+        self._ask_for_file(file_name(f"tlsrpt-{self.NAME}", self.within.policy_domain or "", day) + self.FORMS[0])
 
     def _ask_for_file(self, name: str) -> None:
         def given(words: tuple[str, ...] | None) -> None:
@@ -194,6 +194,8 @@ class Asking(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Ask again if anything changed meanwhile."""
+        if self.NAME in keys.STARTS:
+            self.bench.place = self.NAME, self.within.policy_domain
         self.frame()
         self.renew()
 

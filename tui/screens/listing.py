@@ -9,6 +9,7 @@ from textual import on
 from textual.widgets import Input, Static
 
 from tui.draw import content
+from tui.remembered import Order
 from tui.screens.base import Asking
 from tui.screens.choose import Choice, Choose
 from tui.screens.empty import told
@@ -40,6 +41,8 @@ class Listing(Asking):
         yield from self.below()
         yield Static(classes="detail")
         yield Static(classes="status")
+
+    ordered = False  # whether the order of the last time was looked up
 
     # What a list says for itself
 
@@ -80,6 +83,11 @@ class Listing(Asking):
     ) -> None:
         """Show rows below an answer, or, without rows, why there are none."""
         self.table.fill(rows, columns)
+        if rows and not self.ordered:  # as it was sorted the last time
+            self.ordered = True
+            order = self.bench.orders.get(self.NAME)
+            if order is not None:
+                self.table.sort_by(order.heading, descending=order.descending)
         self.query_one(".answer", Static).update(answer)
         self.query_one(".empty", Static).update(empty)
         self._arrange()
@@ -124,6 +132,11 @@ class Listing(Asking):
 
     @on(Table.Changed)
     def _changed(self) -> None:
+        table = self.table
+        if table.order_by is None:
+            self.bench.orders.pop(self.NAME, None)
+        else:
+            self.bench.orders[self.NAME] = Order(table.columns[table.order_by].heading, table.descending)
         self.status()
 
     @on(Table.Opened)

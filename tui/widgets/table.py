@@ -267,6 +267,12 @@ class Table(ScrollView, can_focus=True):
         if self.order_by is not None:
             self._sort(self.order_by, descending=not self.descending)
 
+    def sort_by(self, heading: str, *, descending: bool) -> None:
+        """Sort by the column with this heading, if there is one."""
+        place = next((place for place, column in enumerate(self.columns) if column.heading == heading), None)
+        if place is not None:
+            self._sort(place, descending=descending)
+
     def _sort(self, column: int | None, *, descending: bool | None = None) -> None:
         self.order_by = column
         if descending is None:  # numbers are wanted with the most first
