@@ -128,6 +128,24 @@ async def test_tlsa_and_no_policy_stand_apart_from_sts(tmp_path: Path) -> None:
         assert "Nothing in 70 sessions would block in enforce" in shown
 
 
+async def test_a_high_terminal_shows_more_about_the_row_and_a_resize_keeps_the_row(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "down", "down")
+        chosen = app.screen.query_one(Table).row()
+        assert "Means" not in text(app)
+        await pilot.resize_terminal(120, 40)
+        await settled(pilot)
+        assert "Means" in text(app)
+        assert f"at {chosen.series.mx_key}" in text(app)
+        await press(pilot, "tab", "j", "tab")
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        assert app.screen.query_one(Table).row() == chosen
+        assert status(app).startswith("3/")
+
+
 # Moving
 
 

@@ -130,7 +130,7 @@ KEYS = (
     Key("text", "ctrl+u", "Ctrl+U", "page(-0.5)", "", "half a page up"),
     Key("text", "home,g", "Home g", "top", "", "the beginning"),
     Key("text", "end,G", "End G", "bottom", "", "the end"),
-    Key("failure", "tab", "Tab", "app.focus_next", "", "between the explanation and the reports"),
+    Key("listing", "tab", "Tab", "app.focus_next", "", "between the list and the text above or below it"),
     Key(
         "everywhere",
         "escape,backspace",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import on, work
+from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.draw import content
@@ -14,6 +16,7 @@ from tui.screens.base import Asking
 from tui.screens.choose import Choice, Choose
 from tui.screens.empty import told
 from tui.text import safe
+from tui.widgets.page import Page
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.content import Content
 
+    from tlsrpt.store import Store
+    from tui.said import Said
     from tui.widgets.table import Column
 
 
@@ -39,8 +44,21 @@ class Listing(Asking):
         yield Static(classes="empty")
         yield Table(self.COLUMNS, key=self.key)
         yield from self.below()
+        if self.PREVIEWS:
+            yield Page(classes="side")
         yield Static(classes="detail")
         yield Static(classes="status")
+
+    PREVIEWS: ClassVar[bool] = False
+    """Whether there is more to read about a row, where the terminal is high enough."""
+
+    class Previewed(Message):
+        """What there is to read about a row."""
+
+        def __init__(self, row: object, said: Sequence[Said]) -> None:
+            super().__init__()
+            self.row = row
+            self.said = said
 
     ordered = False  # whether the order of the last time was looked up
 
@@ -62,6 +80,10 @@ class Listing(Asking):
         """Return more about a row, in the lines below the list."""
         del row
         return content()
+
+    def preview(self, store: Store, row: Any) -> Sequence[Said]:  # noqa: ANN401 - its own rows
+        """Return what there is to read about a row. Runs in a thread."""
+        raise NotImplementedError
 
     def note(self) -> str:
         """Return a word for the status line, such as how rows are grouped."""
@@ -98,6 +120,8 @@ class Listing(Asking):
         self.query_one(".empty", Static).display = nothing
         table.display = not nothing
         self.query_one(".detail", Static).display = not nothing
+        for side in self.query(".side"):
+            side.set_class(nothing, "-nothing")
         if not nothing and self.focused is None:
             table.focus()
         self.status()
@@ -129,6 +153,35 @@ class Listing(Asking):
         more = content() if event.row is None else self.detail(event.row)
         self.query_one(".detail", Static).update(more, layout=False)
         self.status()
+
+    def on_resize(self) -> None:
+        """Draw the frame anew, and what a higher terminal has room for."""
+        super().on_resize()
+        self.call_after_refresh(self._look_ahead)
+
+    @on(Table.Moved)
+    def _look_ahead(self) -> None:
+        """Ask for what there is to read about the highlighted row, if it can be seen."""
+        row = self.table.row()
+        if self.PREVIEWS and row is not None and self.query_one(".side").display:
+            self.look_ahead(row)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
+    def look_ahead(self, row: object) -> None:
+        """Find what there is to read about a row."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+
+        with suppress(StoreError):  # the question itself says what is wrong
+            store = self.bench.evidence.store()
+            if store is not None:
+                self.post_message(self.Previewed(row, self.preview(store, row)))
+
+    @on(Previewed)
+    def _previewed(self, message: Previewed) -> None:
+        if message.row is self.table.row():
+            page = self.query_one(".side", Page)
+            page.say(message.said)
+            page.action_top()
 
     @on(Table.Changed)
     def _changed(self) -> None:

@@ -9,7 +9,8 @@ from textual.widgets import Static
 from queries import Scope
 from tui import keys
 from tui.draw import content, stacked
-from tui.screens.criterion import CriterionScreen
+from tui.said import Said
+from tui.screens.criterion import CriterionScreen, explained
 from tui.screens.deciding import Deciding
 from tui.screens.form import Field
 from tui.screens.plan import DetailsScreen, PlanScreen
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 class ReadinessScreen(Deciding):
     """The checklist of one domain."""
 
+    PREVIEWS = True
     NAME = "readiness"
     TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "deciding", "readiness")
@@ -93,6 +95,12 @@ class ReadinessScreen(Deciding):
         """Return what the order is, and whose word the reports have."""
         vouched = "; files that you name count as vouched for" if self.bench.evidence.paths else ""
         return f"what stands in the way first{vouched}"
+
+    def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a State
+        """Return what the criterion asks, and the rows that it rests on."""
+        del store
+        facts = [Said(f"{one.day or '-'}  {one.about}: {one.detail}", indent=2) for one in row.found.facts]
+        return [*explained(row), *([Said("Rows", style="heading"), *facts] if facts else [])]
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a State
         """Go to the rows that a criterion rests on."""

@@ -10,6 +10,7 @@ from textual import on
 from queries import domains, reports
 from tui import keys
 from tui.draw import content
+from tui.pages import report_page
 from tui.screens.empty import no_reports
 from tui.screens.listing import Listing
 from tui.screens.report import ReportScreen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from queries import Scope
     from tlsrpt.store import Store
+    from tui.said import Said
 
 PAGE = 1_000  # reports fetched at once
 NEAR = 100  # rows before the end at which the next ones are fetched
@@ -59,6 +61,7 @@ def _notes(row: reports.ReportRow) -> str:
 class ReportsScreen(Listing):
     """Reports, newest first; more are fetched as the cursor nears the end."""
 
+    PREVIEWS = True
     NAME = "reports"
     TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "reports")
@@ -133,6 +136,12 @@ class ReportsScreen(Listing):
     def detail(self, row: reports.ReportRow) -> Content:
         """Return the whole id."""
         return content(f"report id {row.report_id}")
+
+    def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a ReportRow
+        """Return the report, to read."""
+        with store.reading():
+            found = reports.one(store, row.report)
+        return [] if found is None else report_page(found)
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a ReportRow
         """Go to one report."""
