@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from screen import agree, lines, press, settled, text, until
 from stories import POISONS, TODAY, crowded, failure, poisoned_files, report, small, stored, sts, write
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 import loaders
 from loaders.directory import Directory
@@ -25,7 +25,10 @@ from tui.screens.domains import DomainsScreen
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
     from textual.pilot import Pilot
+
+    from queries import Scope
 
 SIZES = [(80, 24), (120, 40)]
 STRANGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -134,6 +137,7 @@ async def test_a_high_terminal_shows_more_about_the_row_and_a_resize_keeps_the_r
         await settled(pilot)
         await press(pilot, "2", "down", "down")
         chosen = app.screen.query_one(Table).row()
+        assert chosen is not None
         assert "Means" not in text(app)
         await pilot.resize_terminal(120, 40)
         await settled(pilot)
@@ -475,6 +479,61 @@ async def test_an_answer_to_an_older_question_is_dropped(stores: dict[str, Path]
         screen.post_message(Answered(Asked(screen.asked.scope, screen.asked.version - 1), None))
         await settled(pilot)
         assert "example.org" in text(app)
+
+
+class Slow(Asking):
+    """A screen whose question nobody can wait for."""
+
+    NAME, TOP = "help", "domains"
+
+    def body(self) -> ComposeResult:
+        yield Static()
+
+    def question(self, store: Store, scope: Scope) -> object:
+        del scope
+        with store.reading() as connection:
+            return connection.execute(
+                "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
+            ).fetchall()
+
+
+async def test_a_question_that_takes_its_time_shows_and_escape_stops_it(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settled(pilot)
+        slow = Slow()
+        app.push_screen(slow)
+        await until(pilot, lambda: "asking 0.3 s  Esc stops" in lines(app)[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: "Stopped." in text(app) and all(worker.is_finished for worker in app.workers))
+        assert app.screen is slow
+        assert "asking" not in lines(app)[0]
+        await press(pilot, "escape")
+        assert isinstance(app.screen, DomainsScreen)
+
+
+async def test_a_newer_question_ends_the_one_before(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        slow = Slow()
+        app.push_screen(slow)
+        await until(pilot, lambda: slow._asking is not None)
+        first = slow._asking
+        app.days = 90
+        await until(pilot, lambda: slow._asking not in {None, first})
+        await until(pilot, lambda: sum(not worker.is_finished for worker in app.workers) == 1)
+        slow._interrupt()
+
+
+async def test_a_filter_that_hides_everything_says_which_key_helps(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", "z", "z", "z", "enter")
+        assert "No row has all of these words." in text(app)
+        await press(pilot, "escape", "down")
+        assert status(app).startswith("2/2")
 
 
 async def test_the_cursor_stays_on_its_row_when_reports_arrive(tmp_path: Path) -> None:

@@ -407,7 +407,7 @@ class Workbench(App[None]):
 
     async def action_back(self) -> None:
         """Undo one step; at the first screen there is none."""
-        if isinstance(self.screen, Asking) and self.screen.step_back():
+        if isinstance(self.screen, Asking) and (self.screen.stop_asking() or self.screen.step_back()):
             return
         if len(self.screen_stack) > 1:
             self.pop_screen()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from textual import on, work
@@ -23,12 +25,14 @@ from tui.words import month_day
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import duckdb
     from textual.app import ComposeResult
     from textual.content import Content
 
     from tlsrpt.store import Store
     from tui.app import Workbench
 
+SLOW = 0.3  # seconds after which a question shows that it runs
 TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"))
 
 
@@ -69,6 +73,8 @@ class Asking(Screen[None]):
         self.within = within  # what this screen is about, whatever the window
         self.asked: Asked | None = None  # the newest question
         self.drawn: Asked | None = None  # what the screen shows the answer to
+        self.waiting = 0.0  # seconds that a slow question has been asked for, 0 without one
+        self._asking: duckdb.DuckDBPyConnection | None = None  # of the question that runs
 
     @property
     def bench(self) -> Workbench:
@@ -214,8 +220,36 @@ class Asking(Screen[None]):
             return
         wanted = Asked(self.scope(), self.bench.evidence.version)
         if self.bench.ready and wanted != self.asked:
+            self._interrupt()
             self.asked = wanted
+            self.waiting = 0.0
             self.ask(wanted)
+            self.set_timer(SLOW, partial(self._still_asking, wanted, SLOW))
+
+    def _still_asking(self, asked: Asked, waited: float) -> None:
+        """Show that a question takes its time, every second until there is an answer."""
+        if self.asked == asked and self.drawn != asked:
+            self.waiting = waited
+            self.frame()
+            self.set_timer(1.0, partial(self._still_asking, asked, waited + 1.0))
+
+    def stop_asking(self) -> bool:
+        """Stop a question that takes its time, if there is one; what is shown stays."""
+        if not self.waiting:
+            return False
+        self._interrupt()
+        self.asked = None
+        self.waiting = 0.0
+        self.bench.notify("Stopped. A shorter period is answered sooner.")
+        self.frame()
+        return True
+
+    def _interrupt(self) -> None:
+        """Have the database give up the question that is asked, if there is one."""
+        connection, self._asking = self._asking, None
+        if connection is not None:
+            with suppress(Exception):  # it has ended by itself, and its connection is closed
+                connection.interrupt()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="ask")
     def ask(self, asked: Asked) -> None:
@@ -224,15 +258,26 @@ class Asking(Screen[None]):
 
         try:
             store = self.bench.evidence.store()
-            answer = None if store is None else self.question(store, asked.scope)
+            answer = None if store is None else self._answer(store, asked.scope)
         except StoreError as error:
             self.post_message(Unanswered(asked, str(error)))
         else:
             self.post_message(Answered(asked, answer))
 
+    def _answer(self, store: Store, scope: Scope) -> object:
+        """Return the answer, from one connection that can be interrupted."""
+        with store.reading() as connection:
+            self._asking = connection
+            try:
+                return self.question(store, scope)
+            finally:
+                if self._asking is connection:
+                    self._asking = None
+
     @on(Answered)
     def _answered(self, message: Answered) -> None:
         if message.asked == self.asked:
+            self.waiting = 0.0
             self.show(message.answer)
             self.drawn = message.asked
             self.frame()
@@ -241,7 +286,9 @@ class Asking(Screen[None]):
     def _unanswered(self, message: Unanswered) -> None:
         if message.asked == self.asked:
             self.asked = None
+            self.waiting = 0.0
             self.bench.fail(message.reason)
+            self.frame()
 
     @on(Worker.StateChanged)
     def _fault(self, event: Worker.StateChanged) -> None:
@@ -267,7 +314,8 @@ class Asking(Screen[None]):
             shown, style = (f"[{words}]", "bold $text-accent") if name == self.top else (words, "")
             tabs.append(link(shown, style, f"app.top('{name}')"))
             used += len(shown) + 1
-        right = self.bench.progress or self.standing()
+        asking = f"asking {self.waiting:.1f} s  Esc stops" if self.waiting else ""
+        right = asking or self.bench.progress or self.standing()
         crumb, end = self.crumb(), self.bench.evidence.as_of
         if end is not None and width(crumb) > room - used - len(right) - 3:
             right = right.replace(str(end), month_day(end))

@@ -60,6 +60,7 @@ class Listing(Asking):
             self.row = row
             self.said = said
 
+    previewed: object = None  # the row that there is something to read about
     ordered = False  # whether the order of the last time was looked up
 
     # What a list says for itself
@@ -127,8 +128,15 @@ class Listing(Asking):
         self.status()
 
     def status(self) -> None:
-        """Draw the line that tells where in which list one is."""
+        """Draw the line that tells where in which list one is, and in place of rows that a filter hides all of them."""
         table = self.table
+        hidden = bool(table.lines) and not table.shown
+        if table.lines:
+            self.query_one(".empty", Static).display = hidden
+            table.display = not hidden
+        if hidden:
+            words = told("No row has all of these words.", "Esc clears the filter, / changes it.")
+            self.query_one(".empty", Static).update(words)
         parts = []
         if table.lines:
             parts.append(f"{min(table.cursor + 1, len(table.shown)):,}/{len(table.shown):,}")
@@ -182,6 +190,7 @@ class Listing(Asking):
             page = self.query_one(".side", Page)
             page.say(message.said)
             page.action_top()
+            self.previewed = message.row
 
     @on(Table.Changed)
     def _changed(self) -> None:
