@@ -1,10 +1,12 @@
 # Daily verbs. `make demo` and `make test` do all set-up themselves.
 PYTHON ?= python3
 VENV := .venv
+# How many reports the store has over which `make bench` measures the screens.
+REPORTS ?= 1000000
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test lint types imports check unit bench simulate samples clean
+.PHONY: demo test lint types imports check unit bench simulate samples pictures clean
 .DEFAULT_GOAL := test
 
 ifdef UV
@@ -42,12 +44,17 @@ unit: $(VENV)/dev
 
 bench: $(VENV)/dev  ## measure loading and questions against peers
 	$(BIN)/python bench/run.py
+	$(BIN)/python -m bench.screens --reports $(REPORTS)
 
 simulate: $(VENV)/dev  ## verdicts on hundreds of histories of which the truth is known
 	$(BIN)/python -m bench.simulate
 
 samples: $(VENV)/dev  ## write sample_reports/ anew; git shows no change when nothing changed
 	$(BIN)/python sample_reports/generate.py
+
+pictures: $(VENV)/dev  ## draw the pictures in README.md and docs/ anew
+	$(BIN)/pytest -q tests/test_docs.py --update-goldens
+	$(BIN)/python docs/draw.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -87,6 +87,15 @@ class Totals(NamedTuple):
     skipped: int  # deliveries that were no TLS reports, whatever the scope
 
 
+class _Name(NamedTuple):
+    policy_domain: str
+
+
+def names(store: Store, scope: Scope = EVERYTHING) -> list[str]:
+    """Return every domain that a report or a look is about, by name."""
+    return [row.policy_domain for row in rows(store, "domains_names", _Name, scope)]
+
+
 def totals(store: Store, scope: Scope = EVERYTHING) -> Totals:
     """Return the totals of a scope."""
     return rows(store, "domains_totals", Totals, scope)[0]

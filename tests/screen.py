@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from tui.screens.base import Asking
 from tui.screens.help import HelpScreen
+from tui.screens.listing import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,12 @@ def _at_rest(app: Workbench) -> bool:
     screen = app.screen
     if isinstance(screen, HelpScreen) or not isinstance(screen, Asking):
         return True
-    return screen.asked is not None and screen.drawn == screen.asked
+    if screen.asked is None or screen.drawn != screen.asked:
+        return False
+    if not isinstance(screen, Listing) or not screen.PREVIEWS or not screen.query_one(".side").display:
+        return True
+    row = screen.table.row()
+    return row is None or screen.previewed is row
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:

@@ -18,6 +18,7 @@ from queries import decisions
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
+from tui.screens.confirm import Confirm
 from tui.screens.form import Form
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def test_the_verdict_stands_on_the_first_screen_and_enter_tells_what_to_do
     app = bench(kept)
     async with app.run_test(size=(80, 24)) as pilot:
         await begin(pilot)
-        rows = {line[1:17].strip(): line for line in lines(app)[4:10]}
+        rows = {line[1:17].strip(): line for line in lines(app)[5:11]}
         assert "READY " in rows["example.com"]
         assert "NOT READY" in rows["example.org"]
         assert "FAILING" in rows["clinic.example"]
@@ -132,6 +133,28 @@ async def test_a_warning_is_accepted_by_one_key_and_what_is_required_is_not(data
         assert "Accepted until 2026-04-03 by me: small senders" in text(app)
     [accepted] = decisions.acknowledgements(Store.open(database))
     assert accepted.criterion == "C27"
+
+
+async def test_what_was_recorded_last_is_taken_back_by_one_key_and_a_yes(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await begin(pilot, "down", "enter", "u")
+        assert "Nothing was recorded about example.org" in text(app)
+        for words in (
+            ("certificate-expired", "mx2.example.org", "", "renewed", "me"),
+            ("tlsa-invalid", "", "", "", "me"),
+        ):
+            await press(pilot, "f")
+            await fill(pilot, *words)
+        await press(pilot, "u")
+        await until(pilot, lambda: "Take back fix 2" in text(app) and "tlsa-invalid" in text(app))
+        await press(pilot, "n")
+        assert len(decisions.fixes(Store.open(database))) == 2
+        for _ in range(2):
+            await pilot.press("u")
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await press(pilot, "y")
+    assert decisions.fixes(Store.open(database)) == []
 
 
 async def test_a_checklist_is_written_into_a_new_file_and_never_over_another(kept: Path, tmp_path: Path) -> None:

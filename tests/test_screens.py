@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from screen import agree, lines, press, settled, text, until
 from stories import POISONS, TODAY, crowded, failure, poisoned_files, report, small, stored, sts, write
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 import loaders
 from loaders.directory import Directory
@@ -25,7 +25,10 @@ from tui.screens.domains import DomainsScreen
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
     from textual.pilot import Pilot
+
+    from queries import Scope
 
 SIZES = [(80, 24), (120, 40)]
 STRANGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -119,13 +122,32 @@ async def test_tlsa_and_no_policy_stand_apart_from_sts(tmp_path: Path) -> None:
         "summary": {"total-successful-session-count": 8, "total-failure-session-count": 0},
     }
     folder = write(tmp_path / "r", [report("a.example", 1, sts("example.org", 70), tlsa, none)])
-    app = bench(tmp_path / "none", folder)
+    app = bench(stored(tmp_path / "s.duckdb", folder))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         shown = text(app)
         assert "tlsa 70 ok, 5 failed" in shown
         assert "no policy 8 ok, 0 failed" in shown
         assert "Nothing in 70 sessions would block in enforce" in shown
+
+
+async def test_a_high_terminal_shows_more_about_the_row_and_a_resize_keeps_the_row(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "down", "down")
+        chosen = app.screen.query_one(Table).row()
+        assert chosen is not None
+        assert "Means" not in text(app)
+        await pilot.resize_terminal(120, 40)
+        await settled(pilot)
+        assert "Means" in text(app)
+        assert f"at {chosen.series.mx_key}" in text(app)
+        await press(pilot, "tab", "j", "tab")
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        assert app.screen.query_one(Table).row() == chosen
+        assert status(app).startswith("3/")
 
 
 # Moving
@@ -239,7 +261,7 @@ async def test_the_window_goes_round_and_says_so(stores: dict[str, Path]) -> Non
             "30 days to 2026-11-20",
             "90 days to 2026-11-20",
             "all days to 2026-11-20",
-            "1 day to 2026-11-20",
+            "2 days to 2026-11-20",
             "7 days to 2026-11-20",
             "14 days to 2026-11-20",
         ]
@@ -268,12 +290,12 @@ async def test_mail_that_nobody_checked_is_counted_on_the_first_screen(tmp_path:
 
 
 async def test_an_empty_window_says_when_the_newest_report_is(stores: dict[str, Path]) -> None:
-    app = bench(stores["small"])
+    app = Workbench(Evidence(stores["small"], as_of=TODAY + timedelta(days=2)))
     async with app.run_test() as pilot:
         await settled(pilot)
         await press(pilot, "w", "w", "w")
         shown = text(app)
-        assert "No report in 1 day to 2026-11-20." in shown
+        assert "No report in 2 days to 2026-11-22." in shown
         assert "The newest one is of 2026-11-19. w looks at a longer window." in shown
         await press(pilot, "w")
         assert "example.org" in text(app)
@@ -299,7 +321,7 @@ async def test_a_strip_has_14_days_in_a_shorter_window_too(tmp_path: Path) -> No
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await press(pilot, "w", "w", "w")
-        assert "1 day to 2026-11-20" in lines(app)[0]
+        assert "2 days to 2026-11-20" in lines(app)[0]
         assert "#" * 14 in text(app)
         await press(pilot, "2")
         assert "#" * 14 in text(app)
@@ -457,6 +479,61 @@ async def test_an_answer_to_an_older_question_is_dropped(stores: dict[str, Path]
         screen.post_message(Answered(Asked(screen.asked.scope, screen.asked.version - 1), None))
         await settled(pilot)
         assert "example.org" in text(app)
+
+
+class Slow(Asking):
+    """A screen whose question nobody can wait for."""
+
+    NAME, TOP = "help", "domains"
+
+    def body(self) -> ComposeResult:
+        yield Static()
+
+    def question(self, store: Store, scope: Scope) -> object:
+        del scope
+        with store.reading() as connection:
+            return connection.execute(
+                "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
+            ).fetchall()
+
+
+async def test_a_question_that_takes_its_time_shows_and_escape_stops_it(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settled(pilot)
+        slow = Slow()
+        app.push_screen(slow)
+        await until(pilot, lambda: "asking 0.3 s  Esc stops" in lines(app)[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: "Stopped." in text(app) and all(worker.is_finished for worker in app.workers))
+        assert app.screen is slow
+        assert "asking" not in lines(app)[0]
+        await press(pilot, "escape")
+        assert isinstance(app.screen, DomainsScreen)
+
+
+async def test_a_newer_question_ends_the_one_before(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        slow = Slow()
+        app.push_screen(slow)
+        await until(pilot, lambda: slow._asking is not None)
+        first = slow._asking
+        app.days = 90
+        await until(pilot, lambda: slow._asking not in {None, first})
+        await until(pilot, lambda: sum(not worker.is_finished for worker in app.workers) == 1)
+        slow._interrupt()
+
+
+async def test_a_filter_that_hides_everything_says_which_key_helps(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", "z", "z", "z", "enter")
+        assert "No row has all of these words." in text(app)
+        await press(pilot, "escape", "down")
+        assert status(app).startswith("2/2")
 
 
 async def test_the_cursor_stays_on_its_row_when_reports_arrive(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual import on, work
 from textual.app import App
@@ -20,36 +20,46 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from queries import Scope
 from tui import keys
-from tui.evidence import WINDOWS, Evidence
+from tui.evidence import USUAL, WINDOWS, Evidence, window_words
+from tui.remembered import Remembered
 from tui.screens.base import Asking
+from tui.screens.choose import Choice, Choose
 from tui.screens.domains import DomainsScreen
 from tui.screens.failures import FailuresScreen
 from tui.screens.help import HelpScreen
 from tui.screens.hosts import HostsScreen
 from tui.screens.mailboxes import MailboxesScreen
+from tui.screens.palette import Command, Palette
+from tui.screens.plan import DetailsScreen, PlanScreen
 from tui.screens.policies import PoliciesScreen
 from tui.screens.published import PublishedScreen
+from tui.screens.readiness import ReadinessScreen
 from tui.screens.refused import RefusedScreen
+from tui.screens.report import ReportScreen
+from tui.screens.reports import ReportsScreen
 from tui.screens.senders import SendersScreen
 from tui.screens.timeline import TimelineScreen
 from tui.text import PROSE, safe
 from tui.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from textual.binding import BindingType
     from textual.screen import Screen
 
     from loaders import Status, Summary
-    from tui.screens.about import About
 
 LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
 SHOW_AGAIN = 0.25  # seconds between two figures of progress
 PATIENCE = 2.0  # seconds for leaving the terminal as it was, once asked to end
-COPIES = 74_000  # bytes that terminals take for the clipboard
-ABOUT: dict[str, type[About]] = {  # screens about one domain, by name
+COPIES = 55_000  # bytes that every terminal takes for the clipboard: 74,000 as they are sent
+OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, by name
+    "readiness": ReadinessScreen,
+    "plan": PlanScreen,
+    "details": DetailsScreen,
+    "published": PublishedScreen,
     "timeline": TimelineScreen,
     "senders": SendersScreen,
     "hosts": HostsScreen,
@@ -89,9 +99,10 @@ class Workbench(App[None]):
     class Read(Message):
         """Paths have been read."""
 
-        def __init__(self, summary: Summary) -> None:
+        def __init__(self, summary: Summary, report: int | None) -> None:
             super().__init__()
             self.summary = summary
+            self.report = report  # its number, if there is one report and no more
 
     class Reread(Message):
         """Refused deliveries have been read again."""
@@ -114,14 +125,21 @@ class Workbench(App[None]):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, evidence: Evidence, *, colour: bool = True, blocks: bool = True) -> None:
+    def __init__(
+        self, evidence: Evidence, *, colour: bool = True, blocks: bool = True, start: Remembered | None = None
+    ) -> None:
         super().__init__(ansi_color=None if colour else True)
         self.blocks = blocks  # whether pictures are drawn with block characters, not with ASCII alone
+        self.start = start or Remembered()
+        self.orders = dict(self.start.orders)  # by screen
+        self.place: tuple[str, str | None] = ("domains", None)  # the last screen that one can begin with
         self.animation_level = "none"
+        self.colour = colour
         self.evidence = evidence
         self.ready = False  # whether the evidence can be asked
         self.broken = ""  # why the evidence cannot be asked
         self.refused = 0  # deliveries refused, for the head
+        self._left: list[Screen[Any]] | None = None  # what one jumped away from, kept as it was
         self._tops: dict[str, Callable[[], Asking]] = {
             "domains": DomainsScreen,
             "failures": FailuresScreen,
@@ -191,10 +209,11 @@ class Workbench(App[None]):
                 self.post_message(self.Reading(status))
 
         try:
-            self.post_message(self.Ready(self.evidence.first_window()))
+            wanted = self.start.days if self.start.has_window else USUAL
+            self.post_message(self.Ready(self.evidence.first_window(wanted)))
             if self.evidence.paths:
                 summary = self.evidence.read_paths(reading, lambda: worker.is_cancelled)
-                self.post_message(self.Read(summary))
+                self.post_message(self.Read(summary, self.evidence.only_report() if summary.reports == 1 else None))
         except (SourceError, StoreError) as error:
             self.post_message(self.Broken(str(error)))
 
@@ -211,6 +230,27 @@ class Workbench(App[None]):
         self.progress = "reading" if self.evidence.paths else ""
         self.set_reactive(Workbench.days, message.days)
         self.changed()
+        if len(self.screen_stack) == 1 and (begun := self._begun_with()) is not None:
+            self.push_screen(begun)
+
+    def _begun_with(self) -> Asking | None:
+        """Return the screen to begin with, None for the first one."""
+        name, domain = self.start.screen, self.start.policy_domain
+        if domain is not None and name in OF_A_DOMAIN:
+            return OF_A_DOMAIN[name](domain, top="domains")
+        within = Scope(policy_domain=domain)
+        wider: dict[str, Callable[[], Asking]] = {
+            "failures": lambda: FailuresScreen(within),
+            "reports": lambda: ReportsScreen(within, top="domains"),
+            "refused": RefusedScreen,
+            "mailboxes": MailboxesScreen,
+        }
+        return wider[name]() if name in wider else None
+
+    def remembered(self) -> Remembered:
+        """Return what to begin with the next time."""
+        name, domain = self.place
+        return Remembered(name, domain, has_window=True, days=self.days, orders=self.orders)
 
     @on(Reading)
     def _reading(self, message: Reading) -> None:
@@ -225,6 +265,8 @@ class Workbench(App[None]):
         self.changed()
         if not message.summary.reports:
             self.fail("no report in what was given" + (" (3 lists why)" if message.summary.refused else ""))
+        elif message.report is not None and len(self.screen_stack) == 1:
+            self.push_screen(ReportScreen(message.report, top="domains"))
 
     @on(Reread)
     def _read_again(self, message: Reread) -> None:
@@ -291,12 +333,35 @@ class Workbench(App[None]):
         """Say what could not be done."""
         self.notify(reason, severity="error", timeout=10)
 
-    def copy(self, text: str) -> None:
-        """Put text into the clipboard of the terminal, and say so."""
-        text = text[:COPIES]
-        self.copy_to_clipboard(text)
-        first = text.splitlines()[0] if text else ""
+    def copy(self, text: str, what: str = "") -> None:
+        """Put safe text into the clipboard of the terminal, and say so; `what` in place of its first line."""
+        whole = text.encode()
+        taken = whole[:COPIES].decode(errors="ignore")
+        if len(whole) > COPIES:
+            taken = taken[: taken.rfind("\n") + 1] or taken
+            what = f"the first {count(len(taken.splitlines()), 'line')} only: e writes all of it into a file"
+        self.copy_to_clipboard(taken)
+        first = what or (taken.splitlines() or [""])[0]
         self.notify(f"{first}\nIf nothing arrives: tmux set -g set-clipboard on", title="Copied")
+
+    def look_with(self, names: Sequence[str], otherwise: str, text: str) -> None:
+        """Give safe text to a program of the operator's, who gets the terminal meanwhile."""
+        from textual.app import SuspendNotSupported  # noqa: PLC0415 - seldom needed
+
+        from tui import exporting  # noqa: PLC0415 - likewise
+
+        # Textual takes NO_COLOR for itself.
+        environment = {} if self.colour else {"NO_COLOR": "1"}
+        try:
+            program = exporting.program_of(*names, otherwise=otherwise)
+            with self.suspend():
+                problem = exporting.looked_at(program, text, environment)
+        except SuspendNotSupported:
+            problem = "this terminal cannot be lent to another program; e writes a file"
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            self.fail(problem)
 
     def _fatal_error(self) -> None:
         """End after a fault of ours, with its traceback and without the values of local variables."""
@@ -311,15 +376,37 @@ class Workbench(App[None]):
 
     def action_top(self, name: str) -> None:
         """Go to one of the first screens."""
-        if name == "domains":
-            self._unwind()
-        elif not (isinstance(self.screen, Asking) and name == self.screen.NAME and self.screen.within == Scope()):
-            self._unwind()
-            self.push_screen(self._tops[name]())
+        here = self.screen
+        if isinstance(here, Asking) and name == here.NAME and here.within == Scope():
+            return
+        self._jump([] if name == "domains" else [self._tops[name]()])
 
-    def _unwind(self) -> None:
+    def action_previous(self) -> None:
+        """Go back to what one jumped away from, as it was."""
+        if self._left is None:
+            self.notify("No other screen so far")
+        else:
+            self._jump(self._left)
+
+    def jump(self, screen: Asking) -> None:
+        """Go to a screen that is no step deeper from here."""
+        self._jump([screen])
+
+    def _jump(self, screens: Sequence[Screen[Any]]) -> None:
+        """Show these above the first screen, and keep what was there for the way back."""
+        kept = [screen for screen in self.screen_stack[1:] if isinstance(screen, Asking)]
+        for left in kept:
+            if not self.is_screen_installed(left):
+                self.install_screen(left, f"left-{id(left)}")  # so that popping leaves it whole
         while len(self.screen_stack) > 1:
             self.pop_screen()
+        for screen in screens:
+            self.push_screen(screen)
+        for gone in self._left or []:
+            if gone not in screens:
+                self.uninstall_screen(gone)
+                gone.remove()
+        self._left = [*kept]
 
     def look_into(self, within: Scope) -> None:
         """Open the failures of a narrower scope."""
@@ -337,11 +424,11 @@ class Workbench(App[None]):
         if policy_domain is None:
             self.notify("No domain in focus: choose one first")
         elif not (isinstance(self.screen, Asking) and name == self.screen.NAME):
-            self.push_screen(ABOUT[name](policy_domain, top=top))
+            self.push_screen(OF_A_DOMAIN[name](policy_domain, top=top))
 
     async def action_back(self) -> None:
         """Undo one step; at the first screen there is none."""
-        if isinstance(self.screen, Asking) and self.screen.step_back():
+        if isinstance(self.screen, Asking) and (self.screen.stop_asking() or self.screen.step_back()):
             return
         if len(self.screen_stack) > 1:
             self.pop_screen()
@@ -350,6 +437,52 @@ class Workbench(App[None]):
         """Look at the next longer window."""
         here = WINDOWS.index(self.days)
         self.days = WINDOWS[(here + 1) % len(WINDOWS)]
+
+    def action_choose_window(self) -> None:
+        """Choose the window from a list."""
+
+        def chosen(choice: Choice | None) -> None:
+            if choice is not None:
+                self.days = WINDOWS[int(choice.key) - 1]
+
+        choices = [Choice(str(n), window_words(days, self.evidence)) for n, days in enumerate(WINDOWS, 1)]
+        self.push_screen(Choose("Period", choices, WINDOWS.index(self.days)), chosen)
+
+    def action_choose_domain(self) -> None:
+        """Choose the domain that the screen is about."""
+        self._choose((), "another domain")
+
+    def action_palette(self) -> None:
+        """Choose among all that can be done here, and all domains."""
+        screen = self.screen
+        if isinstance(screen, Asking):
+            self._choose(screen.commands(), "what to do, or a domain")
+
+    def _choose(self, commands: Sequence[Command], hint: str) -> None:
+        screen = self.screen
+        if not isinstance(screen, Asking):
+            return
+
+        async def chosen(command: Command | None) -> None:
+            if command is None:
+                return
+            if command.policy_domain:
+                self.jump(screen.about(command.policy_domain))
+            else:
+                await self.run_action(command.action, screen)
+
+        self.push_screen(Palette(commands, self._domains, hint), chosen)
+
+    def _domains(self) -> list[str]:
+        """Return every domain by name. Runs in a thread."""
+        from queries import domains  # noqa: PLC0415 - duckdb waits for the first frame
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
+
+        try:
+            store = self.evidence.store()
+            return [] if store is None else domains.names(store, self.evidence.scope(None))
+        except StoreError:  # the screens say what is wrong with it
+            return []
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tui import keys
+from tui.text import a_label
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -20,23 +23,41 @@ if TYPE_CHECKING:
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 
 
-def browse(database: Path, paths: Sequence[str], as_of: date | None) -> int:
-    """Show the screens, or the overview as text where there is no terminal; return the exit status."""
+def browse(
+    database: Path, paths: Sequence[str], as_of: date | None, *, domain: str | None = None, screen: str | None = None
+) -> int:
+    """Show the screens, or the overview as text where there is no terminal; return the exit status.
+
+    A `screen` to begin with is one of keys.STARTS. Raises UsageError where one cannot be shown.
+    """
+    if screen in keys.OF_A_DOMAIN and domain is None:
+        raise click.UsageError(f"--screen {screen} needs a --domain")
     if not _interactive(paths):
+        if domain or screen:
+            raise click.UsageError(f"there is no terminal to show a screen on: tlsrpt ready {domain or ''}".rstrip())
         from tui import running  # noqa: PLC0415 - duckdb is not imported before the first frame
 
         return running.overview(database, paths, as_of)
     theme = _theme()
     if "-" in paths:
         _keys_from_terminal()
+    from tui import remembered  # noqa: PLC0415 - likewise
     from tui.app import Workbench  # noqa: PLC0415 - textual is not imported for text
     from tui.evidence import Evidence  # noqa: PLC0415 - likewise
 
-    app = Workbench(Evidence(database, paths, as_of), colour="NO_COLOR" not in os.environ, blocks=_blocks())
+    # What was looked at on another day, or in files, says nothing about where to begin with the store of today.
+    keeps = not paths and as_of is None
+    start = remembered.read() if keeps else remembered.Remembered()
+    if domain or screen:
+        start = start._replace(screen=screen or "readiness", policy_domain=domain and a_label(domain))
+    colour = "NO_COLOR" not in os.environ
+    app = Workbench(Evidence(database, paths, as_of), colour=colour, blocks=_blocks(), start=start)
     if theme:
         app.theme = theme
     app.run()
     app.evidence.close()
+    if keeps and not app.broken:
+        remembered.write(app.remembered())
     gc.collect()  # duckdb writes a line to stderr for everything of it that is left at the end
     return app.return_code or (1 if app.broken else 0)
 

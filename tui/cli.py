@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from queries import Scope
+from tui.keys import STARTS
 from tui.text import PROSE, safe
 
 if TYPE_CHECKING:
@@ -103,6 +104,23 @@ def _at_a_moment(function: F) -> F:
     return _given("database", _given("moment", function))
 
 
+def _beginning(function: F) -> F:
+    """Add the options that say which screen to begin with; they can stand before paths as well."""
+
+    def inherited(ctx: click.Context, param: click.Parameter, value: object) -> object:
+        own = ctx.find_object(dict)
+        return own.get(param.name) if value is None and own is not None else value
+
+    function = click.option(
+        "--screen",
+        type=click.Choice(STARTS),
+        metavar="NAME",
+        callback=inherited,
+        help=f"Begin with {', '.join(STARTS)}.",
+    )(function)
+    return click.option("--domain", metavar="DOMAIN", callback=inherited, help="Begin with this domain.")(function)
+
+
 _FILTERS: dict[str, Callable[[F], F]] = {
     "organization": click.option("--organization", metavar="NAME", help="Reported by this organization."),
     "policy_type": click.option(
@@ -178,27 +196,33 @@ def _looking(function: F) -> F:
     ),
 )
 @click.version_option(package_name="tlsrpt-tui", prog_name="tlsrpt")
+@_beginning
 @_at_a_moment
 @click.pass_context
-def program(ctx: click.Context, database: Path | None, as_of: datetime | None) -> int:
+def program(ctx: click.Context, /, database: Path | None, as_of: datetime | None, **begin: str | None) -> int:
     """Browse SMTP TLS reports (RFC 8460): those in the store or, with paths, just those, in memory."""
-    ctx.obj = {"database": database, "as_of": as_of}
+    ctx.obj = {"database": database, "as_of": as_of, **begin}
     if ctx.invoked_subcommand is None:
-        return int(ctx.invoke(browse, paths=(), database=database, as_of=as_of and as_of.date()))
+        return int(ctx.invoke(browse, paths=(), database=database, as_of=as_of and as_of.date(), **begin))
+    if any(begin.values()) and ctx.invoked_subcommand != browse.name:
+        raise click.UsageError(f"--domain and --screen are for browsing; options of {ctx.invoked_subcommand} follow it")
     return 0
 
 
 @click.command(hidden=True)
 @click.argument("paths", nargs=-1)
+@_beginning
 @_common
-def browse(paths: tuple[str, ...], database: Path | None, as_of: date | None) -> int:
+def browse(
+    paths: tuple[str, ...], database: Path | None, as_of: date | None, domain: str | None, screen: str | None
+) -> int:
     """Browse the store or, with paths, just those."""
     from tui import browsing  # noqa: PLC0415 - not needed for --help
 
     for path in paths:
         if path != "-" and not os.path.lexists(path):
             raise click.UsageError(f"no such file, and no command: {path}")
-    return browsing.browse(_store(database), paths, as_of)
+    return browsing.browse(_store(database), paths, as_of, domain=domain, screen=screen)
 
 
 @program.command()

@@ -42,6 +42,11 @@ def buttons(labels: Iterable[tuple[str, str, str]], key_style: str) -> list[Cont
     ]
 
 
+def link(text: str, style: str, action: str) -> Content:
+    """Return text that runs an action when it is clicked."""
+    return Content.assemble((safe(text), Style.parse(style) + Style.from_meta({"@click": action})))
+
+
 def stacked(*contents: Content) -> Content:
     """Return contents one under the other."""
     return Content("\n").join(contents)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from loaders import Status, Summary
     from tlsrpt.store import Store
 
-WINDOWS: tuple[int | None, ...] = (1, 7, 14, 30, 90, None)  # days; None is all of them
+# Days; None is all of them. A report is about a day that is over, so that today alone would always be empty.
+WINDOWS: tuple[int | None, ...] = (2, 7, 14, 30, 90, None)
 USUAL = 30  # days, when the store has reports in them
 
 
@@ -66,6 +67,14 @@ class Evidence:
         assert store is not None
         return load(Directory(self.paths), store, vouch=True, progress=progress, stopped=stopped)
 
+    def only_report(self) -> int | None:
+        """Return the number of a report, None if there is none; for a store that has no more than one."""
+        from queries import reports  # noqa: PLC0415 - asked once, in a thread
+
+        store = self.store()
+        found = [] if store is None else reports.newest(store, limit=1)
+        return found[0].report if found else None
+
     def today(self) -> date:
         """Return the day that windows end at."""
         return self.as_of or datetime.now(UTC).date()
@@ -81,15 +90,15 @@ class Evidence:
         since = None if days is None else self.today() - timedelta(days=days - 1)
         return replace(within, since=since, until=self.as_of)
 
-    def first_window(self) -> int | None:
-        """Return the window to begin with: the usual one on a store that has reports in it."""
+    def first_window(self, wanted: int | None = USUAL) -> int | None:
+        """Return the window to begin with: the one wanted on a store that has reports in it."""
         if self.paths:
             return None
         from queries import domains  # noqa: PLC0415 - asked once, in a thread
 
         store = self.store()
-        found = store is not None and domains.totals(store, self.scope(USUAL)).reports
-        return USUAL if found else None
+        found = store is not None and domains.totals(store, self.scope(wanted)).reports
+        return wanted if found else None
 
     def changed(self) -> bool:
         """Return whether somebody wrote to the store since the last call."""
@@ -116,5 +125,5 @@ def window_words(days: int | None, evidence: Evidence) -> str:
     """Return a window in words."""
     if days is None:
         return f"all days to {evidence.as_of}" if evidence.as_of else "all days"
-    words = f"{days} day{'s' if days > 1 else ''}"
+    words = f"{days} days"
     return f"{words} to {evidence.as_of}" if evidence.as_of else f"last {words}"

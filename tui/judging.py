@@ -7,7 +7,6 @@ import getpass
 import json
 import os
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ import click
 
 from loaders import decisions
 from queries import Scope, failures, policies, readiness
+from queries import decisions as recorded
 from tlsrpt.enforce import planning
 from tlsrpt.enforce.criteria import ANSWERED, criterion
 from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix, PolicySpan
@@ -27,11 +27,13 @@ from tlsrpt.store import Store, StoreError, utc_now
 from tui import config, judged, plain, planned
 from tui.checking import asked, say
 from tui.running import NO_STORE, asked_store, one_line, room
+from tui.said import written as lines
 from tui.text import PROSE, safe
 from tui.words import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tlsrpt.enforce.evidence import Evidence
     from tlsrpt.enforce.verdict import Judgement
@@ -384,6 +386,42 @@ def decided(opened: Callable[[], Store], what: str, words: Sequence[str], now: d
         return "", error.message if isinstance(error, click.ClickException) else str(error)
 
 
+class Decision(NamedTuple):
+    """A repair or an accepted warning that can be taken back."""
+
+    what: str  # "fix" or "acknowledgement"
+    number: int
+    policy_domain: str
+    recorded_at: datetime
+    words: str
+
+
+def newest_decision(store: Store, policy_domain: str) -> Decision | None:
+    """Return what was recorded last about a domain and not withdrawn, None if there is nothing."""
+    scope = Scope(policy_domain=policy_domain)
+    found = [
+        Decision(
+            "fix", one.fix, policy_domain, one.recorded_at, f"{one.cause} at {place(one.mx_key)}: {one.note or '-'}"
+        )
+        for one in recorded.fixes(store, scope)
+    ]
+    found += [
+        Decision(
+            "acknowledgement", one.acknowledgement, policy_domain, one.recorded_at, f"{one.criterion}: {one.reason}"
+        )
+        for one in recorded.acknowledgements(store, scope)
+    ]
+    return max(found, key=lambda one: (one.recorded_at, one.number), default=None)
+
+
+def taken_back(store: Store, decision: Decision, now: datetime) -> str:
+    """Withdraw a decision and return what was done. Raises StoreError."""
+    known = f"{decision.what} {decision.number}"
+    if decisions.withdraw(store, decision.what, decision.number, decision.policy_domain, now):
+        return f"{known} is withdrawn"
+    return f"{known} was withdrawn meanwhile"
+
+
 def _fixed(store: Store, words: Sequence[str], now: datetime) -> str:
     policy_domain, cause, mx, when, note, name = words
     if not cause:
@@ -421,25 +459,12 @@ def _moment(words: str) -> datetime | None:
         raise click.UsageError(f"{words}: not a day or a time such as 2026-03-20T06:00") from error
 
 
-def export(name: str, told: judged.Full) -> str:
-    """Write a checklist into a new file, in the form that its ending names; return why not, "" if it was."""
-    path = Path(name).expanduser()
-    forms = {".md": judged.markdown, ".json": _as_json, ".csv": _as_csv}
-    if path.suffix not in forms:
-        return f"{name}: ends in none of {', '.join(forms)}"
-    try:
-        with path.open("x", encoding="utf-8", newline="") as file:
-            file.write(forms[path.suffix](told))
-    except FileExistsError:
-        return f"{name} is there already; choose another name"
-    except OSError as error:
-        return f"{name}: {error.strerror}"
-    return ""
-
-
-def _as_json(told: judged.Full) -> str:
-    return json.dumps([judged.document(told)], indent=2) + "\n"
-
-
-def _as_csv(told: judged.Full) -> str:
-    return plain.written(plain.Table(list(judged.checklist(told)), judged.CHECKLIST, judged.CHECKLIST), "csv", None)
+def written(told: judged.Full, ending: str) -> str:
+    """Return a checklist as a file with this ending has it."""
+    if ending == ".md":
+        return judged.markdown(told)
+    if ending == ".json":
+        return json.dumps([judged.document(told)], indent=2) + "\n"
+    if ending == ".csv":
+        return plain.written(plain.Table(list(judged.checklist(told)), judged.CHECKLIST, judged.CHECKLIST), "csv", None)
+    return lines(judged.page(told))

@@ -38,6 +38,8 @@ PLACES = {
     "mailbox": "One mailbox",
     "question": "When something is asked",
     "form": "In a form",
+    "choosing": "In a list of choices",
+    "palette": "In the palette",
 }
 
 # What a screen adds to the keys that work everywhere.
@@ -62,6 +64,11 @@ SCREENS = {
     "mailbox": ("text", "mailbox"),
     "help": ("text",),
 }
+
+
+# Screens that one can begin with; those of a domain need its name.
+OF_A_DOMAIN = ("readiness", "plan", "details", "published", "timeline", "senders", "hosts", "policies")
+STARTS = ("domains", "failures", "reports", "refused", "mailboxes", *OF_A_DOMAIN)
 
 
 class Key(NamedTuple):
@@ -94,6 +101,7 @@ KEYS = (
     Key("timeline", "P", "P", "screen.plan", "Plan", "the next step of this domain"),
     Key("readiness", "a", "a", "screen.acknowledge", "Accept", "accept the warning, with a reason"),
     Key("deciding", "f", "f", "screen.fix", "Fix", "record that a failure was mended"),
+    Key("deciding", "u", "u", "screen.undo", "", "take back the newest repair or accepted warning of the domain"),
     Key("readiness", "P", "P", "screen.plan", "Plan", "the next step, policy and record, and the way back"),
     Key(
         "readiness",
@@ -103,7 +111,6 @@ KEYS = (
         "Details",
         "whose fault, who disagrees, each MX, who holds which policy",
     ),
-    Key("readiness", "e", "e", "screen.export", "Export", "write the checklist into a file: Markdown, JSON or CSV"),
     Key("domains", "P", "P", "screen.plan", "", "the next step of this domain"),
     Key("domains", "x", "x", "screen.failures", "Failures", "what fails at this domain"),
     Key("readiness", "x", "x", "screen.failures", "Failures", "what fails at this domain"),
@@ -129,9 +136,21 @@ KEYS = (
     Key("about", "m", "m", "screen.hosts", "MXs", "each MX: DNS, policy, look, certificate, failures"),
     Key("about", "i", "i", "screen.policies", "Policies", "each policy as checks and senders saw it, as a diff"),
     Key("list", "S", "S", "reverse", "", "turn the order round"),
-    Key("window", "w", "w", "app.window", "Window", "1, 7, 14, 30 or 90 days, or all"),
+    Key("window", "w", "w", "app.window", "Window", "the last 2, 7, 14, 30 or 90 days, or all"),
+    Key("window", "W", "W", "app.choose_window", "", "choose the period from a list"),
     Key("listing", "y", "y", "screen.copy", "Copy", "copy the row; on a failure, the command to check it"),
+    Key("listing", "Y", "Y", "screen.copy_part", "", "choose what to copy: a value, the row, the whole list"),
     Key("text", "y", "y", "screen.copy", "Copy", "copy the text"),
+    Key(
+        "everywhere",
+        "e",
+        "e",
+        "screen.export",
+        "Export",
+        "write what is shown into a new file",
+    ),
+    Key("everywhere", "V", "V", "screen.pager", "", "what is shown, in $PAGER"),
+    Key("everywhere", "E", "E", "screen.editor", "", "what is shown, in $EDITOR; what is changed there is not kept"),
     Key("text", "down,j", "Down j", "move(1)", "", "a line down"),
     Key("text", "up,k", "Up k", "move(-1)", "", "a line up"),
     Key("text", "pagedown,space", "PgDn Space", "page(1)", "", "a page down"),
@@ -140,7 +159,7 @@ KEYS = (
     Key("text", "ctrl+u", "Ctrl+U", "page(-0.5)", "", "half a page up"),
     Key("text", "home,g", "Home g", "top", "", "the beginning"),
     Key("text", "end,G", "End G", "bottom", "", "the end"),
-    Key("failure", "tab", "Tab", "app.focus_next", "", "between the explanation and the reports"),
+    Key("listing", "tab", "Tab", "app.focus_next", "", "between the list and the text above or below it"),
     Key(
         "everywhere",
         "escape,backspace",
@@ -154,10 +173,26 @@ KEYS = (
     Key("form", "escape", "Esc", "leave", "", "leave it be"),
     Key("form", "down", "Down", "app.focus_next", "", "the next field; Tab and Enter too"),
     Key("form", "up", "Up", "app.focus_previous", "", "the field before"),
+    Key("choosing", "escape,backspace,q", "Esc q", "leave", "", "choose nothing"),
+    Key("palette", "escape", "Esc", "leave", "", "choose nothing"),
+    Key("palette", "down", "Down", "go(1)", "", "next choice; Enter takes it"),
+    Key("palette", "up", "Up", "go(-1)", "", "choice before"),
+    Key("palette", "pagedown", "PgDn", "turn(1)", "", "next page"),
+    Key("palette", "pageup", "PgUp", "turn(-1)", "", "previous page"),
     Key("everywhere", "1", "1", "top('domains')", "", "Domains"),
     Key("everywhere", "2", "2", "top('failures')", "", "Failures"),
     Key("everywhere", "3", "3", "top('refused')", "", "Refused"),
     Key("everywhere", "4", "4", "top('mailboxes')", "", "Mailboxes"),
+    Key("everywhere", "minus", "-", "previous", "", "the screen that one jumped away from, and back"),
+    Key("everywhere", "D", "D", "choose_domain", "", "the same about another domain"),
+    Key(
+        "everywhere",
+        "colon,ctrl+p",
+        ": Ctrl+P",
+        "palette",
+        "More",
+        "all that can be done here, and every domain",
+    ),
     Key("everywhere", "question_mark,f1", "? F1", "help", "Help", "this list"),
     Key("everywhere", "q,ctrl+q", "q", "quit", "Quit", "quit"),
 )

@@ -6,14 +6,12 @@ import json
 import os
 import shutil
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
-import idna
 
 import loaders
 from loaders import SourceError, Summary
@@ -23,7 +21,7 @@ from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store, StoreError, utc_now
 from tui import answers, believing, config, plain
 from tui.progress import Progress, interruptible, read_again, summed_up
-from tui.text import safe
+from tui.text import a_label, safe
 from tui.words import VERDICTS, claims, count, place
 
 if TYPE_CHECKING:
@@ -111,10 +109,10 @@ def answer(
         click.echo(NO_STORE, err=True)
         store = Store.memory()
     if scope.mx:
-        scope = replace(scope, mx=_host(scope.mx))
+        scope = replace(scope, mx=a_label(scope.mx))
     if scope.policy_type:
         scope = replace(scope, policy_type=scope.policy_type.lower())
-    scopes = [replace(scope, policy_domain=_host(domain)) for domain in only] or [scope]
+    scopes = [replace(scope, policy_domain=a_label(domain)) for domain in only] or [scope]
     question = answers.newest_reports(limit) if name == "reports" else _QUESTIONS[name]
     table = answers.ask(question, store, scopes)
     if not table.rows:
@@ -202,13 +200,3 @@ def _report(summary: Summary, form: str, said: Callable[[Summary], str] = summed
 def room() -> int | None:
     """Return the width of the terminal that stdout is, None for anything else."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _host(name: str) -> str:
-    """Return a name as the store has it: an A-label, lower-case, without a final dot."""
-    name = name.lower().removesuffix(".")
-    if name.isascii():
-        return name
-    with suppress(idna.IDNAError, UnicodeError):
-        return idna.encode(name).decode("ascii")
-    return name

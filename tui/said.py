@@ -40,6 +40,11 @@ def flowed(said: Said, room: int, labels: int = LABELS) -> list[Line]:
     ]
 
 
+def written(paragraphs: Iterable[Said], room: int = 100) -> str:
+    """Return paragraphs as safe text of lines."""
+    return "".join(f"{line}\n" for line, _ in plain(paragraphs, room))
+
+
 def plain(paragraphs: Iterable[Said], room: int) -> Iterator[tuple[str, str]]:
     """Yield lines to write, without their ends, each with its style; what is to be copied is not broken."""
     for said in paragraphs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 
 import idna
@@ -112,6 +113,20 @@ def idn(domain: str) -> str:
     except (idna.IDNAError, UnicodeError):
         return shown
     return shown if decoded == domain else f"{shown} ({safe(decoded)})"
+
+
+def a_label(name: str) -> str:
+    """Return a domain or host name as the store has it: an A-label, lower-case, without a final dot.
+
+    >>> a_label("München.DE.")
+    'xn--mnchen-3ya.de'
+    """
+    name = name.lower().removesuffix(".")
+    if name.isascii():
+        return name
+    with suppress(idna.IDNAError, UnicodeError):
+        return idna.encode(name).decode("ascii")
+    return name
 
 
 def wrap(text: str, size: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from queries import Scope
 from tui.screens.base import Asking
@@ -30,6 +30,10 @@ class About(Asking):
     def __init__(self, policy_domain: str, *, top: str) -> None:
         super().__init__(Scope(policy_domain=policy_domain), top=top)
         self.policy_domain = policy_domain
+
+    def about(self, policy_domain: str) -> Self:
+        """Return the same about another domain."""
+        return type(self)(policy_domain, top=self.top)
 
     def crumb(self) -> str:
         """Return the domain and the name of the screen."""

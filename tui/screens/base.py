@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from textual import on, work
@@ -13,20 +15,26 @@ from textual.worker import Worker, WorkerState
 
 from queries import EVERYTHING, Scope
 from tui import keys
-from tui.draw import buttons, content, joined
+from tui.draw import buttons, content, joined, link
 from tui.evidence import window_words
+from tui.said import written
+from tui.screens.form import Field, Form
+from tui.screens.palette import Command
 from tui.text import cell, idn, width
+from tui.widgets.page import Page
 from tui.words import month_day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    import duckdb
     from textual.app import ComposeResult
     from textual.content import Content
 
     from tlsrpt.store import Store
     from tui.app import Workbench
 
+SLOW = 0.3  # seconds after which a question shows that it runs
 TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"), ("mailboxes", "4 Mail"))
 
 
@@ -71,6 +79,8 @@ class Asking(Screen[None]):
         self.within = within  # what this screen is about, whatever the window
         self.asked: Asked | None = None  # the newest question
         self.drawn: Asked | None = None  # what the screen shows the answer to
+        self.waiting = 0.0  # seconds that a slow question has been asked for, 0 without one
+        self._asking: duckdb.DuckDBPyConnection | None = None  # of the question that runs
 
     @property
     def bench(self) -> Workbench:
@@ -102,8 +112,70 @@ class Asking(Screen[None]):
         """Return the domain in focus, if it is one alone."""
         return self.within.policy_domain
 
+    def about(self, policy_domain: str) -> Asking:
+        """Return the same about another domain: its readiness, where a screen is about more than a domain."""
+        from tui.screens.readiness import ReadinessScreen  # noqa: PLC0415 - it is made of this
+
+        return ReadinessScreen(policy_domain, top=self.top)
+
+    def commands(self) -> list[Command]:
+        """Return what can be done here, for the palette."""
+        places = (*keys.SCREENS[self.NAME], "everywhere")
+        return [
+            Command(key.meaning, key.shown, self._target(key))
+            for key in sorted(keys.KEYS, key=lambda key: key.place in {"list", "text"})
+            if key.place in places and key.action != "palette"
+        ]
+
     def action_copy(self) -> None:
-        """Copy what is highlighted."""
+        """Copy the page; a list copies what is highlighted."""
+        self.bench.copy(self.query_one(Page).text())
+
+    # Taking along what is shown
+
+    FORMS: ClassVar[Sequence[str]] = (".txt",)
+    """Endings of the files that what is shown can be written into, the usual one first."""
+
+    def taken(self, form: str) -> str:
+        """Return what is shown, safe, as a file with one of these endings has it."""
+        del form
+        return written(self.query_one(Page).paragraphs)
+
+    def action_export(self) -> None:
+        """Write what is shown into a new file, after asking which."""
+        from tui.exporting import file_name  # noqa: PLC0415 - not needed for the first frame
+
+        day = str(self.bench.evidence.today())
+        self._ask_for_file(file_name(f"tlsrpt-{self.NAME}", self.within.policy_domain or "", day) + self.FORMS[0])
+
+    def _ask_for_file(self, name: str) -> None:
+        def given(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self._write(words[0])
+
+        words = f"Its ending says in which form: {' '.join(self.FORMS)}"
+        self.bench.push_screen(Form("Write what is shown", Field("File", name), words=words), given)
+
+    def _write(self, name: str) -> None:
+        """Write into a new file and say so; ask again if that cannot be."""
+        from tui import exporting  # noqa: PLC0415 - as above
+
+        ending = next((one for one in self.FORMS if name.endswith(one)), "")
+        none = f"{name}: ends in none of {', '.join(self.FORMS)}"
+        problem = exporting.write(name, self.taken(ending)) if ending else none
+        if problem:
+            self.bench.fail(problem)
+            self._ask_for_file(name)
+        else:
+            self.bench.notify(f"wrote {name}")
+
+    def action_pager(self) -> None:
+        """Show what is shown in the operator's pager."""
+        self.bench.look_with(("PAGER",), "less", self.taken(".txt"))
+
+    def action_editor(self) -> None:
+        """Show what is shown in the operator's editor."""
+        self.bench.look_with(("VISUAL", "EDITOR"), "vi", self.taken(".txt"))
 
     def action_checks(self) -> None:
         """Go to what the domain in focus publishes."""
@@ -152,6 +224,8 @@ class Asking(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Ask again if anything changed meanwhile."""
+        if self.NAME in keys.STARTS:
+            self.bench.place = self.NAME, self.within.policy_domain
         self.frame()
         self.renew()
 
@@ -170,8 +244,36 @@ class Asking(Screen[None]):
             return
         wanted = Asked(self.scope(), self.bench.evidence.version)
         if self.bench.ready and wanted != self.asked:
+            self._interrupt()
             self.asked = wanted
+            self.waiting = 0.0
             self.ask(wanted)
+            self.set_timer(SLOW, partial(self._still_asking, wanted, SLOW))
+
+    def _still_asking(self, asked: Asked, waited: float) -> None:
+        """Show that a question takes its time, every second until there is an answer."""
+        if self.asked == asked and self.drawn != asked:
+            self.waiting = waited
+            self.frame()
+            self.set_timer(1.0, partial(self._still_asking, asked, waited + 1.0))
+
+    def stop_asking(self) -> bool:
+        """Stop a question that takes its time, if there is one; what is shown stays."""
+        if not self.waiting:
+            return False
+        self._interrupt()
+        self.asked = None
+        self.waiting = 0.0
+        self.bench.notify("Stopped. A shorter period is answered sooner.")
+        self.frame()
+        return True
+
+    def _interrupt(self) -> None:
+        """Have the database give up the question that is asked, if there is one."""
+        connection, self._asking = self._asking, None
+        if connection is not None:
+            with suppress(Exception):  # it has ended by itself, and its connection is closed
+                connection.interrupt()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="ask")
     def ask(self, asked: Asked) -> None:
@@ -180,15 +282,26 @@ class Asking(Screen[None]):
 
         try:
             store = self.bench.evidence.store()
-            answer = None if store is None else self.question(store, asked.scope)
+            answer = None if store is None else self._answer(store, asked.scope)
         except StoreError as error:
             self.post_message(Unanswered(asked, str(error)))
         else:
             self.post_message(Answered(asked, answer))
 
+    def _answer(self, store: Store, scope: Scope) -> object:
+        """Return the answer, from one connection that can be interrupted."""
+        with store.reading() as connection:
+            self._asking = connection
+            try:
+                return self.question(store, scope)
+            finally:
+                if self._asking is connection:
+                    self._asking = None
+
     @on(Answered)
     def _answered(self, message: Answered) -> None:
         if message.asked == self.asked:
+            self.waiting = 0.0
             self.show(message.answer)
             self.drawn = message.asked
             self.frame()
@@ -197,7 +310,9 @@ class Asking(Screen[None]):
     def _unanswered(self, message: Unanswered) -> None:
         if message.asked == self.asked:
             self.asked = None
+            self.waiting = 0.0
             self.bench.fail(message.reason)
+            self.frame()
 
     @on(Worker.StateChanged)
     def _fault(self, event: Worker.StateChanged) -> None:
@@ -215,21 +330,25 @@ class Asking(Screen[None]):
         self.query_one(".foot", Static).update(self._foot(room), layout=False)
 
     def _head(self, room: int) -> Content:
-        right = self.bench.progress or self.standing()
+        asking = f"asking {self.waiting:.1f} s  Esc stops" if self.waiting else ""
+        right = asking or self.bench.progress or self.standing()
         crumb, end = self.crumb(), self.bench.evidence.as_of
         tabs = self._tabs(short=False)
         if end is not None and _size(tabs) + width(crumb) + len(right) + 3 > room:
             right = right.replace(str(end), month_day(end))
         if _size(tabs) + width(crumb) + len(right) + 3 > room:
             tabs = self._tabs(short=True)
-        pieces: list[str | tuple[str, str]] = [" "]
-        for name, words in tabs.items():
-            pieces += [(words, "bold $text-accent" if name == self.top else ""), " "]
         used = _size(tabs)
         about = cell(crumb, max(0, room - used - len(right) - 3), end=True)
         gap = room - used - width(about) - len(right) - 2
-        pieces += [" ", (about, "bold"), " " * max(1, gap), right]
-        return content(*pieces)
+        links = [
+            link(words, "bold $text-accent" if name == self.top else "", f"app.top('{name}')")
+            for name, words in tabs.items()
+        ]
+        left = joined([*links, content(), link(about, "bold", "app.choose_domain")], " ", before=" ")
+        has_window = "window" in keys.SCREENS[self.NAME]
+        period = link(right, "", "app.choose_window") if has_window else content(right)
+        return joined([left, period], " " * max(1, gap))
 
     def _tabs(self, *, short: bool) -> dict[str, str]:
         """Return the first screens as the head names them, in short those that one is not on by number alone."""
@@ -243,10 +362,10 @@ class Asking(Screen[None]):
 
     def _foot(self, room: int) -> Content:
         """Return as many keys as there is room for; the way back, help and quitting always stay."""
-        every = [(key.shown.split()[0], key.label, key.action) for key in keys.footer(self.NAME)]
+        every = [(key.shown.split()[0], key.label, self._target(key)) for key in keys.footer(self.NAME)]
         if len(self.bench.screen_stack) == 1:
             every = [item for item in every if item[1] != "Back"]
-        tail = [item for item in every if item[1] in {"Back", "Help", "Quit"}]
+        tail = [item for item in every if item[1] in {"Back", "More", "Help", "Quit"}]
         rest = [item for item in every if item not in tail]
 
         def size(items: list[tuple[str, str, str]]) -> int:
@@ -254,15 +373,13 @@ class Asking(Screen[None]):
 
         while rest and size(rest + tail) > room:
             rest.pop()
-        targets = [(key, label, self._target(action)) for key, label, action in rest + tail]
-        return joined(buttons(targets, "bold $text-accent"), "  ", before=" ")
+        return joined(buttons(rest + tail, "bold $text-accent"), "  ", before=" ")
 
-    def _target(self, action: str) -> str:
+    def _target(self, key: keys.Key) -> str:
         """Return an action as a click runs it: on the list or text that has the focus, or on the program."""
-        if action.startswith("screen."):
-            return action
-        own = {key.action for key in keys.KEYS if key.place == "everywhere"}
-        return f"app.{action}" if action in own else f"screen.focused('{action}')"
+        if key.place in {"list", "text"} and "." not in key.action:
+            return f"screen.focused('{key.action}')"
+        return key.action if "." in key.action else f"app.{key.action}"
 
     async def action_focused(self, action: str) -> None:
         """Run an action of the widget that has the focus."""

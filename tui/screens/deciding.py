@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from textual import on, work
 from textual.message import Message
 
+from tui.screens.confirm import Confirm
 from tui.screens.form import Field, Form
 from tui.screens.listing import Listing
 from tui.text import idn
-from tui.words import place
+from tui.words import moment, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tui.judging import Decision
 
 
 class Deciding(Listing):
@@ -27,6 +30,13 @@ class Deciding(Listing):
             self.words = words
             self.problem = problem
             self.again = again  # asks once more, with what was written
+
+    class Newest(Message):
+        """What was recorded last is known."""
+
+        def __init__(self, decision: Decision | None) -> None:
+            super().__init__()
+            self.decision = decision
 
     def can_decide(self) -> bool:
         """Return whether there is a store to keep it in, and say so if there is none."""
@@ -62,6 +72,54 @@ class Deciding(Listing):
             self.decide(what, (*about, *written), lambda: self.ask_and_decide(what, about, title, filled, words))
 
         self.bench.push_screen(Form(title, *fields, words=words), given)
+
+    def action_undo(self) -> None:
+        """Take back what was recorded last about the domain, after asking."""
+        if self.can_decide():
+            self.find_newest()
+
+    @work(thread=True, exit_on_error=False, group="decide")
+    def find_newest(self) -> None:
+        """Find what was recorded last."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+        from tui import judging  # noqa: PLC0415 - likewise
+
+        domain = self.domain()
+        try:
+            store = self.bench.evidence.store()
+            newest = None if store is None or domain is None else judging.newest_decision(store, domain)
+        except StoreError as error:
+            self.bench.post_message(self.bench.Failed(str(error)))
+        else:
+            self.post_message(self.Newest(newest))
+
+    @on(Newest)
+    def _newest(self, message: Newest) -> None:
+        decision = message.decision
+        if decision is None:
+            self.bench.notify(f"Nothing was recorded about {idn(self.domain() or '')} that could be taken back")
+            return
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 - what a screen ends with
+            if yes:
+                self.take_back(decision)
+
+        question = f"Take back {decision.what} {decision.number} of {moment(decision.recorded_at)}?"
+        self.bench.push_screen(Confirm(question, decision.words), answered)
+
+    @work(thread=True, exit_on_error=False, group="decide")
+    def take_back(self, decision: Decision) -> None:
+        """Withdraw a decision, and say how that went."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - as above
+        from tui import judging  # noqa: PLC0415 - as above
+
+        evidence = self.bench.evidence
+        try:
+            done = judging.taken_back(evidence.made(), decision, evidence.now())
+        except StoreError as error:
+            self.bench.post_message(self.bench.Failed(str(error)))
+        else:
+            self.post_message(self.Decided(done, "", self.action_undo))
 
     @work(thread=True, exit_on_error=False, group="decide")
     def decide(self, what: str, words: tuple[str, ...], again: Callable[[], object]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import on, work
@@ -43,7 +46,7 @@ from tui.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from textual.app import ComposeResult
@@ -158,6 +161,13 @@ class DomainsScreen(Listing):
         Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=4),
     )
 
+    class BlameCame(Message):
+        """It is known whose fault series are."""
+
+        def __init__(self, found: Blamed) -> None:
+            super().__init__()
+            self.found = found
+
     class VerdictsCame(Message):
         """The verdicts are known, or could not be found."""
 
@@ -175,6 +185,7 @@ class DomainsScreen(Listing):
         self.board: Board | None = None
         self.weighing = -1  # version of the evidence that verdicts were asked about last
         self.weighed: Mapping[str, Weighed] = {}  # by domain
+        self.blamed: Blamed = {}
 
     @staticmethod
     def key(row: Line) -> str:
@@ -216,9 +227,29 @@ class DomainsScreen(Listing):
         self.bench.refused = answer.totals.refused
         self.board = answer
         self._list()
+        self.blame(_worth_blaming(answer))
         if self.bench.evidence.version != self.weighing and not self.bench.progress:
             self.weighing = self.bench.evidence.version
             self.weigh(self.weighing, [line.domain.policy_domain for line in answer.lines])
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="blame")
+    def blame(self, named: Sequence[failures.Series]) -> None:
+        """Find whose fault the series are that the headline names."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+        from tui import judging  # noqa: PLC0415 - likewise
+
+        now = self.bench.evidence.now()
+        with suppress(StoreError):  # the question itself says what is wrong
+            store = self.bench.evidence.store()
+            if store is not None:
+                found = {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
+                self.post_message(self.BlameCame(found))
+
+    @on(BlameCame)
+    def _blame_came(self, message: BlameCame) -> None:
+        self.blamed = message.found
+        if self.board is not None:
+            self.query_one(".answer", Static).update(headline(self.board, self.blamed), layout=False)
 
     def _list(self, *, sort: bool = True) -> None:
         """List the domains with the verdicts that are known, worst first once they are all there."""
@@ -227,7 +258,7 @@ class DomainsScreen(Listing):
         lines = [line._replace(weighed=self.weighed.get(line.domain.policy_domain)) for line in self.board.lines]
         if sort:
             lines.sort(key=_place)
-        self.list_rows(lines, headline(self.board), no_reports(self.bench, self.board.newest))
+        self.list_rows(lines, headline(self.board, self.blamed), no_reports(self.bench, self.board.newest))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="weigh")
     def weigh(self, version: int, first: Sequence[str]) -> None:
@@ -331,17 +362,59 @@ class DomainsScreen(Listing):
             self.bench.push_screen(ReportsScreen(within, top=self.top))
 
 
-def headline(board: Board) -> Content:
-    """Return what would be blocked and where, and how far the reports can be believed."""
+Blamed = Mapping[tuple[str, str, str], str]  # policy domain, cause and MX to whose fault it is
+
+
+def _new_since(board: Board) -> date | None:
+    """Return from which day on a series is new, None where there is no time before it to tell."""
+    newest, first = board.newest, board.totals.first_day
+    since = newest - timedelta(days=1) if newest else None
+    return since if since and first and first < since else None
+
+
+def _new(board: Board) -> list[failures.Series]:
+    """Return the series that began on the newest day with reports or on the day before."""
+    since = _new_since(board)
+    return [series for series in board.series if since and series.first_day >= since]
+
+
+def _worth_blaming(board: Board) -> list[failures.Series]:
+    """Return the series that the headline names."""
+    return list(dict.fromkeys([*board.series[:1], *_new(board)[:1]]))
+
+
+def headline(board: Board, blamed: Blamed) -> Content:
+    """Return what would be blocked and where, what is new, and how far the reports can be believed."""
     if not board.totals.reports:
         return content()
-    said = [_would_block(board)]
+    said = [_would_block(board, blamed)]
+    if board.series and (since := _new_since(board)) is not None:
+        said.append(_news(board, since, blamed))
     if board.totals.claims:
         said.append(content(claims(board.totals)))
     return stacked(*said)
 
 
-def _would_block(board: Board) -> Content:
+def _named(series: failures.Series, blamed: Blamed) -> list[str | tuple[str, str]]:
+    """Return whose fault a series is, if that is known, and what fails where."""
+    fault = blamed.get(series[:3], "")
+    return [
+        (f"{fault} " if fault else "", "bold $text-warning"),
+        (f"{series.cause} at {place(series.mx_key)}", "bold"),
+        "" if series.policy_domain in series.mx_key else f" of {idn(series.policy_domain)}",
+    ]
+
+
+def _news(board: Board, since: date, blamed: Blamed) -> Content:
+    new = _new(board)
+    if not new:
+        last = max(series.last_day for series in board.series)
+        return content(f"Nothing new since {month_day(since)}; the last failure was on {month_day(last)}")
+    which = ", worst " if len(new) > 1 else " "
+    return content(f"{len(new):,} new (2) since {month_day(since)}{which}", *_named(new[0], blamed))
+
+
+def _would_block(board: Board, blamed: Blamed) -> Content:
     totals = board.totals
     blocking = [series for series in board.series if series.impact in BLOCKING]
     other = len(board.series) - len(blocking)
@@ -368,8 +441,7 @@ def _would_block(board: Board) -> Content:
         ),
         content(
             "Worst ",
-            (f"{worst.cause} at {place(worst.mx_key)}", "bold"),
-            "" if worst.policy_domain in worst.mx_key else f" of {idn(worst.policy_domain)}",
+            *_named(worst, blamed),
             f": {count(worst.failed_session_count, 'session')}, {count(worst.organizations, 'organization')}",
         ),
     )

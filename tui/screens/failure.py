@@ -12,6 +12,7 @@ from tlsrpt.knowledge import IMPACTS, commands, explain
 from tui import keys
 from tui.draw import content, stacked
 from tui.said import Said
+from tui.screens.choose import Choice
 from tui.screens.deciding import Deciding
 from tui.screens.empty import no_reports
 from tui.screens.report import ReportScreen
@@ -71,36 +72,8 @@ class FailureScreen(Deciding):
 
     def body(self) -> ComposeResult:
         """Yield the explanation above the list."""
-        yield Page(self.explained(), labels=10, grows=True)
+        yield Page(explained(self.series), labels=10, grows=True)
         yield from super().body()
-
-    def explained(self, fault: str = "") -> list[Said]:
-        """Return what a reader has to know, in the order it is needed."""
-        series = self.series
-        about = explain(series.cause)
-        check = commands(about, series.policy_domain, series.mx_key)
-        here = "" if series.impact == "would-block" else f" Here: {IMPACTS.get(series.impact, series.impact)}."
-        return [
-            Said(
-                f"{series.impact}: {series.cause} at {place(series.mx_key)}",
-                style=IMPACT_STYLE.get(series.impact, "heading"),
-            ),
-            Said(
-                f"{count(series.failed_session_count, 'session')}, {count(series.organizations, 'organization')},"
-                f" {count(series.days, 'day')}, {span(series.first_day, series.last_day)}"
-            ),
-            Said(about.advice, about.act.capitalize(), "heading"),
-            *([Said(fault, "Fault")] if fault else []),
-            Said(f"{about.title}. {about.meaning}", "Means"),
-            Said(f"{about.enforce}{here}", "Enforce"),
-            Said(about.fix, "Fix"),
-            Said(check[0], "Check (y)", "code"),
-            Said("; ".join(about.causes), "Likely"),
-            *(Said(command, "Check too", "code") for command in check[1:]),
-            Said(about.beware, "Beware"),
-            Said(about.sender, "Sender"),
-            Said(about.rfc, "See"),
-        ]
 
     def question(self, store: Store, scope: Scope) -> tuple[list[failures.Evidence], str]:
         """Return the reports behind the series, and whose fault it is."""
@@ -116,7 +89,7 @@ class FailureScreen(Deciding):
     def show(self, answer: tuple[list[failures.Evidence], str] | None) -> None:
         """List them."""
         rows, fault = answer or ([], "")
-        self.query_one(Page).say(self.explained(fault))
+        self.query_one(Page).say(explained(self.series, fault))
         self.list_rows(rows, content(), no_reports(self.bench, self.series.last_day))
         self.query_one(".answer", Static).display = False
 
@@ -137,8 +110,16 @@ class FailureScreen(Deciding):
 
     def action_copy(self) -> None:
         """Copy the commands that confirm it."""
+        self.bench.copy(self._commands())
+
+    def _commands(self) -> str:
         series = self.series
-        self.bench.copy("\n".join(commands(explain(series.cause), series.policy_domain, series.mx_key)))
+        return "\n".join(commands(explain(series.cause), series.policy_domain, series.mx_key))
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: the commands too."""
+        check = self._commands()
+        return [(Choice("c", "Commands", check.partition("\n")[0]), check), *super().copies()]
 
     def action_reports(self) -> None:
         """Go to the list of these reports."""
@@ -148,3 +129,31 @@ class FailureScreen(Deciding):
         """Record that this series was mended."""
         series = self.series
         self.ask_for_fix(series.policy_domain, series.cause, series.mx_key)
+
+
+def explained(series: failures.Series, fault: str = "") -> list[Said]:
+    """Return what a reader has to know, in the order it is needed."""
+    about = explain(series.cause)
+    check = commands(about, series.policy_domain, series.mx_key)
+    here = "" if series.impact == "would-block" else f" Here: {IMPACTS.get(series.impact, series.impact)}."
+    return [
+        Said(
+            f"{series.impact}: {series.cause} at {place(series.mx_key)}",
+            style=IMPACT_STYLE.get(series.impact, "heading"),
+        ),
+        Said(
+            f"{count(series.failed_session_count, 'session')}, {count(series.organizations, 'organization')},"
+            f" {count(series.days, 'day')}, {span(series.first_day, series.last_day)}"
+        ),
+        Said(about.advice, about.act.capitalize(), "heading"),
+        *([Said(fault, "Fault")] if fault else []),
+        Said(f"{about.title}. {about.meaning}", "Means"),
+        Said(f"{about.enforce}{here}", "Enforce"),
+        Said(about.fix, "Fix"),
+        Said(check[0], "Check (y)", "code"),
+        Said("; ".join(about.causes), "Likely"),
+        *(Said(command, "Check too", "code") for command in check[1:]),
+        Said(about.beware, "Beware"),
+        Said(about.sender, "Sender"),
+        Said(about.rfc, "See"),
+    ]

@@ -11,8 +11,9 @@ from tlsrpt.cause import BLOCKING
 from tlsrpt.knowledge import IMPACTS, explain
 from tui import keys
 from tui.draw import content, stacked
+from tui.said import Said
 from tui.screens.empty import no_reports, told
-from tui.screens.failure import FailureScreen
+from tui.screens.failure import FailureScreen, explained
 from tui.screens.listing import Listing
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from tlsrpt.store import Store
+
+
+SAID = 8  # paragraphs of an explanation that stand below the list
+SENDERS = 20  # rows of evidence below them
 
 
 class Line(NamedTuple):
@@ -126,6 +131,7 @@ GROUPINGS = (
 class FailuresScreen(Listing):
     """Failures of everything, or of a narrower scope."""
 
+    PREVIEWS = True
     NAME = TOP = "failures"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "failures")
     COLUMNS = SERIES
@@ -158,6 +164,10 @@ class FailuresScreen(Listing):
             str(within.since) if within.since else None,
         ]
         return " > ".join(part for part in parts if part)
+
+    def about(self, policy_domain: str) -> FailuresScreen:
+        """Return the same about another domain."""
+        return FailuresScreen(replace(self.within, policy_domain=policy_domain))
 
     def question(self, store: Store, scope: Scope) -> Found:
         """Return the rows of the grouping asked for."""
@@ -219,6 +229,25 @@ class FailuresScreen(Listing):
         if self.shown:
             return f"by {GROUPINGS[self.shown - 1].name} (b)"
         return f"by series (b)   {STRIP_LEGEND}" if self.size.width >= 120 else "by series (b)"
+
+    def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a Line or a Breakdown
+        """Return what a series means, whose fault it is, and who reports it, newest first."""
+        if not isinstance(row, Line):
+            return []
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        series = row.series
+        within = replace(self.scope(), policy_domain=series.policy_domain, cause=series.cause, mx=series.mx_key)
+        with store.reading():
+            fault = judging.fault_of(store, *series[:3], self.bench.evidence.now())
+            rows = failures.evidence(store, within)
+        return [
+            *explained(series, fault)[:SAID],
+            *(
+                Said(f"{one.day}  {one.failed_session_count:>5,}  {one.organization}  {one.failure_reason_code or ''}")
+                for one in rows[:SENDERS]
+            ),
+        ]
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a Line or a Breakdown
         """Go into a series, or into the failures of one part of a breakdown."""

@@ -39,10 +39,6 @@ class HelpScreen(Asking):
     def renew(self) -> None:
         """There is nothing to ask."""
 
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())
-
 
 def help_page(screen: str) -> list[Said]:
     """Return the keys of a screen, then the words."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import on, work
+from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.draw import content
+from tui.remembered import Order
 from tui.screens.base import Asking
+from tui.screens.choose import Choice, Choose
 from tui.screens.empty import told
 from tui.text import safe
+from tui.widgets.page import Page
 from tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.content import Content
 
+    from tlsrpt.store import Store
+    from tui.said import Said
     from tui.widgets.table import Column
 
 
@@ -27,6 +34,7 @@ class Listing(Asking):
     """A list that can be filtered, sorted and copied from."""
 
     AUTO_FOCUS = "Table"
+    FORMS = (".csv", ".json", ".md", ".txt")
     COLUMNS: ClassVar[Sequence[Column]]
 
     def body(self) -> ComposeResult:
@@ -36,8 +44,24 @@ class Listing(Asking):
         yield Static(classes="empty")
         yield Table(self.COLUMNS, key=self.key)
         yield from self.below()
+        if self.PREVIEWS:
+            yield Page(classes="side")
         yield Static(classes="detail")
         yield Static(classes="status")
+
+    PREVIEWS: ClassVar[bool] = False
+    """Whether there is more to read about a row, where the terminal is high enough."""
+
+    class Previewed(Message):
+        """What there is to read about a row."""
+
+        def __init__(self, row: object, said: Sequence[Said]) -> None:
+            super().__init__()
+            self.row = row
+            self.said = said
+
+    previewed: object = None  # the row that there is something to read about
+    ordered = False  # whether the order of the last time was looked up
 
     # What a list says for itself
 
@@ -57,6 +81,10 @@ class Listing(Asking):
         """Return more about a row, in the lines below the list."""
         del row
         return content()
+
+    def preview(self, store: Store, row: Any) -> Sequence[Said]:  # noqa: ANN401 - its own rows
+        """Return what there is to read about a row. Runs in a thread."""
+        raise NotImplementedError
 
     def note(self) -> str:
         """Return a word for the status line, such as how rows are grouped."""
@@ -78,6 +106,11 @@ class Listing(Asking):
     ) -> None:
         """Show rows below an answer, or, without rows, why there are none."""
         self.table.fill(rows, columns)
+        if rows and not self.ordered:  # as it was sorted the last time
+            self.ordered = True
+            order = self.bench.orders.get(self.NAME)
+            if order is not None:
+                self.table.sort_by(order.heading, descending=order.descending)
         self.query_one(".answer", Static).update(answer)
         self.query_one(".empty", Static).update(empty)
         self._arrange()
@@ -88,13 +121,22 @@ class Listing(Asking):
         self.query_one(".empty", Static).display = nothing
         table.display = not nothing
         self.query_one(".detail", Static).display = not nothing
+        for side in self.query(".side"):
+            side.set_class(nothing, "-nothing")
         if not nothing and self.focused is None:
             table.focus()
         self.status()
 
     def status(self) -> None:
-        """Draw the line that tells where in which list one is."""
+        """Draw the line that tells where in which list one is, and in place of rows that a filter hides all of them."""
         table = self.table
+        hidden = bool(table.lines) and not table.shown
+        if table.lines:
+            self.query_one(".empty", Static).display = hidden
+            table.display = not hidden
+        if hidden:
+            words = told("No row has all of these words.", "Esc clears the filter, / changes it.")
+            self.query_one(".empty", Static).update(words)
         parts = []
         if table.lines:
             parts.append(f"{min(table.cursor + 1, len(table.shown)):,}/{len(table.shown):,}")
@@ -120,8 +162,43 @@ class Listing(Asking):
         self.query_one(".detail", Static).update(more, layout=False)
         self.status()
 
+    def on_resize(self) -> None:
+        """Draw the frame anew, and what a higher terminal has room for."""
+        super().on_resize()
+        self.call_after_refresh(self._look_ahead)
+
+    @on(Table.Moved)
+    def _look_ahead(self) -> None:
+        """Ask for what there is to read about the highlighted row, if it can be seen."""
+        row = self.table.row()
+        if self.PREVIEWS and row is not None and self.query_one(".side").display:
+            self.look_ahead(row)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
+    def look_ahead(self, row: object) -> None:
+        """Find what there is to read about a row."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+
+        with suppress(StoreError):  # the question itself says what is wrong
+            store = self.bench.evidence.store()
+            if store is not None:
+                self.post_message(self.Previewed(row, self.preview(store, row)))
+
+    @on(Previewed)
+    def _previewed(self, message: Previewed) -> None:
+        if message.row is self.table.row():
+            page = self.query_one(".side", Page)
+            page.say(message.said)
+            page.action_top()
+            self.previewed = message.row
+
     @on(Table.Changed)
     def _changed(self) -> None:
+        table = self.table
+        if table.order_by is None:
+            self.bench.orders.pop(self.NAME, None)
+        else:
+            self.bench.orders[self.NAME] = Order(table.columns[table.order_by].heading, table.descending)
         self.status()
 
     @on(Table.Opened)
@@ -169,8 +246,48 @@ class Listing(Asking):
         self.table.focus()
         return True
 
+    # Taking along
+
+    def taken(self, form: str) -> str:
+        """Return the rows that the filter leaves, in their order, with all columns."""
+        from tui import exporting, plain  # noqa: PLC0415 - not needed for the first frame
+
+        rows = exporting.tabulated([line.row for line in self.table.shown], self.table.columns)
+        return plain.written(rows, exporting.FORMS[form], None)
+
+    def _row_text(self) -> str:
+        table = self.table
+        return "\t".join(table.shown[table.cursor].texts) if table.row() is not None else ""
+
     def action_copy(self) -> None:
         """Copy the highlighted row."""
+        self.bench.copy(self._row_text())
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: a key with words, and the text."""
         table = self.table
-        if table.cursor < len(table.shown):
-            self.bench.copy("\t".join(table.shown[table.cursor].texts))
+        if table.row() is None:
+            return []
+        line = table.shown[table.cursor]
+        headings = "\t".join(column.heading for column in table.columns)
+        every = "\n".join([headings, *("\t".join(one.texts) for one in table.shown)])
+        whole = [
+            (Choice("r", "Row", self._row_text().replace("\t", "  ")), self._row_text()),
+            (Choice("t", "Table", f"{len(table.shown):,} rows with their headings"), every),
+        ]
+        values = [(column.heading, text) for column, text in zip(table.columns, line.texts, strict=True) if text]
+        return whole + [
+            (Choice(str(n) if n < 10 else "", heading, text), text) for n, (heading, text) in enumerate(values, 1)
+        ]
+
+    def action_copy_part(self) -> None:
+        """Copy a value, the row or the whole list."""
+        copies = self.copies()
+
+        def chosen(choice: Choice | None) -> None:
+            for one, text in copies:
+                if one is choice:
+                    self.bench.copy(text, choice.more if choice.key == "t" else "")
+
+        if copies:
+            self.bench.push_screen(Choose("Copy", [choice for choice, _ in copies]), chosen)

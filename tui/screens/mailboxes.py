@@ -418,10 +418,6 @@ class MailboxScreen(Asking):
         self.frame()
         return True
 
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())
-
 
 def _afterwards(one: Mailbox) -> str:
     if one.after == "move":

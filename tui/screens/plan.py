@@ -40,6 +40,10 @@ class DomainPage(Asking):
         """Yield the page."""
         yield Page()
 
+    def about(self, policy_domain: str) -> DomainPage:
+        """Return the same about another domain."""
+        return type(self)(policy_domain, top=self.top)
+
     def show(self, answer: list[Said] | None) -> None:
         """Draw it."""
         self.query_one(Page).say(answer or [Said("There is no store yet.", style="heading")])
@@ -47,10 +51,6 @@ class DomainPage(Asking):
     def explain(self, reason: str) -> None:
         """Show why there is nothing to ask."""
         self.query_one(Page).say([Said("The store cannot be read.", style="heading"), Said(reason)])
-
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())
 
 
 class PlanScreen(DomainPage):

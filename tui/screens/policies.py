@@ -66,10 +66,6 @@ class PoliciesScreen(About):
         """Show why there is nothing to ask."""
         self.query_one(Page).say([Said("The store cannot be read.", style="heading"), Said(reason)])
 
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())
-
     def action_policies(self) -> None:
         """Stay: this is where the policies are."""
 

@@ -71,6 +71,10 @@ class PublishedScreen(Asking):
         """Yield the page."""
         yield Page()
 
+    def about(self, policy_domain: str) -> PublishedScreen:
+        """Return the same about another domain."""
+        return PublishedScreen(policy_domain, top=self.top)
+
     def question(self, store: Store, scope: Scope) -> Known:
         """Return the newest check and the changes up to it."""
         del scope
@@ -184,7 +188,3 @@ class PublishedScreen(Asking):
         self.bench.notify("Stopped")
         self.frame()
         return True
-
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())

@@ -9,9 +9,10 @@ from textual.widgets import Static
 from queries import Scope
 from tui import keys
 from tui.draw import content, stacked
-from tui.screens.criterion import CriterionScreen
+from tui.said import Said
+from tui.screens.criterion import CriterionScreen, explained
 from tui.screens.deciding import Deciding
-from tui.screens.form import Field, Form
+from tui.screens.form import Field
 from tui.screens.plan import DetailsScreen, PlanScreen
 from tui.text import idn
 from tui.widgets.table import Column
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 class ReadinessScreen(Deciding):
     """The checklist of one domain."""
 
+    PREVIEWS = True
     NAME = "readiness"
     TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "about", "deciding", "readiness")
+    FORMS = (".md", ".json", ".csv", ".txt")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("State", lambda row: row.state, style=lambda row: STATE_STYLES[row.state]),
         Column("Id", lambda row: row.name),
@@ -58,6 +61,10 @@ class ReadinessScreen(Deciding):
     def standing(self) -> str:
         """Return the moment of the verdict; the window does not matter here."""
         return moment(self.told.judgement.evidence.now) if self.told else ""
+
+    def about(self, policy_domain: str) -> ReadinessScreen:
+        """Return the same about another domain."""
+        return ReadinessScreen(policy_domain, top=self.top)
 
     def question(self, store: Store, scope: Scope) -> Full:
         """Return the verdict and everything beside it."""
@@ -88,6 +95,12 @@ class ReadinessScreen(Deciding):
         """Return what the order is, and whose word the reports have."""
         vouched = "; files that you name count as vouched for" if self.bench.evidence.paths else ""
         return f"what stands in the way first{vouched}"
+
+    def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a State
+        """Return what the criterion asks, and the rows that it rests on."""
+        del store
+        facts = [Said(f"{one.day or '-'}  {one.about}: {one.detail}", indent=2) for one in row.found.facts]
+        return [*explained(row), *([Said("Rows", style="heading"), *facts] if facts else [])]
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a State
         """Go to the rows that a criterion rests on."""
@@ -131,32 +144,11 @@ class ReadinessScreen(Deciding):
         first = next((one for one in damages if one.status == "open"), None)
         self.ask_for_fix(self.policy_domain, first.cause if first else "", first.mx_key if first else "")
 
-    def action_export(self) -> None:
-        """Write the checklist into a file, after asking which."""
-        if self.told is not None:
-            self.ask_for_file(f"ready-{self.policy_domain}-{self.told.judgement.evidence.now.date()}.md")
-
-    def ask_for_file(self, name: str) -> None:
-        """Ask where the checklist goes, and write it there."""
-
-        def given(words: tuple[str, ...] | None) -> None:
-            if words is not None and self.told is not None:
-                self.export(words[0], self.told)
-
-        title = f"Write the checklist of {idn(self.policy_domain)}"
-        words = ".md a document to sign, .json and .csv for programs"
-        self.bench.push_screen(Form(title, Field("File", name), words=words), given)
-
-    def export(self, name: str, told: Full) -> None:
-        """Write the checklist into a new file and say so."""
+    def taken(self, form: str) -> str:
+        """Return the checklist with its evidence: as a document to sign, for programs, or to read."""
         from tui import judging  # noqa: PLC0415 - as above
 
-        problem = judging.export(name, told)
-        if problem:
-            self.bench.fail(problem)
-            self.ask_for_file(name)
-        else:
-            self.bench.notify(f"wrote {name}")
+        return "" if self.told is None else judging.written(self.told, form)
 
     def action_copy(self) -> None:
         """Copy the highlighted criterion with its reason and remedy."""

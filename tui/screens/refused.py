@@ -9,6 +9,7 @@ from textual import work
 from queries import deliveries
 from tui import keys
 from tui.draw import content, stacked
+from tui.pages import raw_page
 from tui.screens.empty import no_reports, told
 from tui.screens.listing import Listing
 from tui.screens.report import BytesScreen
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from queries import Scope
     from tlsrpt.store import Store
+    from tui.said import Said
 
 
 def _bad(row: deliveries.RefusedRow) -> str:
@@ -32,6 +34,7 @@ def _bad(row: deliveries.RefusedRow) -> str:
 class RefusedScreen(Listing):
     """Deliveries that were refused; their bytes are kept, so that they can be read again."""
 
+    PREVIEWS = True
     NAME = TOP = "refused"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "refused")
     COLUMNS: ClassVar[Sequence[Column]] = (
@@ -75,6 +78,10 @@ class RefusedScreen(Listing):
         """Return the reason in full and the mail that it came in."""
         mail = f"   from {row.sender}: {row.subject or 'no subject'}" if row.sender else ""
         return stacked(content(f"{row.reason}"), content(f"{came_from(row.source, row.name)}{mail}"))
+
+    def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a RefusedRow
+        """Return the bytes that were kept."""
+        return raw_page(deliveries.content(store, row.delivery))
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a RefusedRow
         """Go to the bytes."""

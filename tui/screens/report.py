@@ -68,10 +68,6 @@ class ReportScreen(Asking):
         self.query_one(Page).action_top()
         self.frame()
 
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())
-
     def step_back(self) -> bool:
         """Go from the JSON back to the report."""
         if self.raw:
@@ -111,7 +107,3 @@ class BytesScreen(Asking):
     def show(self, answer: bytes | None) -> None:
         """Draw the reason and the bytes."""
         self.query_one(Page).say([Said(self.delivery.reason, "Refused", "bad"), Said(""), *raw_page(answer or b"")])
-
-    def action_copy(self) -> None:
-        """Copy the page."""
-        self.bench.copy(self.query_one(Page).text())

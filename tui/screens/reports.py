@@ -10,6 +10,7 @@ from textual import on
 from queries import domains, reports
 from tui import keys
 from tui.draw import content
+from tui.pages import report_page
 from tui.screens.empty import no_reports
 from tui.screens.listing import Listing
 from tui.screens.report import ReportScreen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from queries import Scope
     from tlsrpt.store import Store
+    from tui.said import Said
 
 PAGE = 1_000  # reports fetched at once
 NEAR = 100  # rows before the end at which the next ones are fetched
@@ -59,6 +61,7 @@ def _notes(row: reports.ReportRow) -> str:
 class ReportsScreen(Listing):
     """Reports, newest first; more are fetched as the cursor nears the end."""
 
+    PREVIEWS = True
     NAME = "reports"
     TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "about", "reports")
@@ -67,9 +70,18 @@ class ReportsScreen(Listing):
         Column("Organization", lambda row: row.organization, least=16),
         Column("Domain", lambda row: row.policy_domains, least=12),
         Column("sts ok", lambda row: row.sts_successful, right=True),
-        Column("failed", lambda row: row.sts_failed, style=lambda row: _bad(row.sts_failed), right=True),
+        Column(
+            "failed", lambda row: row.sts_failed, style=lambda row: _bad(row.sts_failed), right=True, field="sts_failed"
+        ),
         Column("tlsa ok", lambda row: row.tlsa_successful, right=True, drop=4),
-        Column("failed", lambda row: row.tlsa_failed, style=lambda row: _bad(row.tlsa_failed), right=True, drop=3),
+        Column(
+            "failed",
+            lambda row: row.tlsa_failed,
+            style=lambda row: _bad(row.tlsa_failed),
+            right=True,
+            drop=3,
+            field="tlsa_failed",
+        ),
         Column("no policy", lambda row: row.no_policy_successful, right=True, drop=2),
         Column("Trust", lambda row: row.trust),
         Column("Notes", _notes, style=_warn, drop=1),
@@ -96,6 +108,10 @@ class ReportsScreen(Listing):
         ]
         return " > ".join(part for part in parts if part)
 
+    def about(self, policy_domain: str) -> ReportsScreen:
+        """Return the same about another domain."""
+        return ReportsScreen(replace(self.within, policy_domain=policy_domain), top=self.top)
+
     def question(self, store: Store, scope: Scope) -> Pages:
         """Return the newest reports and how many there are."""
         with store.reading():
@@ -120,6 +136,12 @@ class ReportsScreen(Listing):
     def detail(self, row: reports.ReportRow) -> Content:
         """Return the whole id."""
         return content(f"report id {row.report_id}")
+
+    def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a ReportRow
+        """Return the report, to read."""
+        with store.reading():
+            found = reports.one(store, row.report)
+        return [] if found is None else report_page(found)
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a ReportRow
         """Go to one report."""

@@ -204,6 +204,11 @@ class TimelineScreen(About):
         """Go to the next step of the domain."""
         self.bench.push_screen(PlanScreen(self.policy_domain, top=self.top))
 
+    def taken(self, form: str) -> str:
+        """Return the pictures as text."""
+        del form
+        return f"{self.query_one(Canvas).text()}\n"
+
     def action_copy(self) -> None:
         """Copy the pictures."""
         self.bench.copy(self.query_one(Canvas).text())

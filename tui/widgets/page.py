@@ -34,8 +34,10 @@ class Page(ScrollView, can_focus=True):
         "page--code",
     }
 
-    def __init__(self, paragraphs: Sequence[Said] = (), *, labels: int = LABELS, grows: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self, paragraphs: Sequence[Said] = (), *, labels: int = LABELS, grows: bool = False, classes: str = ""
+    ) -> None:
+        super().__init__(classes=classes)
         self.paragraphs = list(paragraphs)
         self.labels = labels
         self.grows = grows  # as high as its text, up to the max-height of its style

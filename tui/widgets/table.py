@@ -39,6 +39,11 @@ class Column:
     least: int = 0  # cells it may shrink to; 0 never shrinks
     prose: bool = False  # cut at the end, other texts in the middle: both ends of a name tell it apart
     drop: int = 0  # dropped when there is no room, the highest first; 0 never
+    field: str = ""  # what it is called in a file, where the heading alone does not tell
+
+    def name(self) -> str:
+        """Return what the column is called in a file."""
+        return self.field or self.heading.lower().replace(" ", "_").replace("-", "_")
 
     def text(self, row: Row) -> str:
         """Return what is seen of a row, safe."""
@@ -261,6 +266,12 @@ class Table(ScrollView, can_focus=True):
         """Turn the order round."""
         if self.order_by is not None:
             self._sort(self.order_by, descending=not self.descending)
+
+    def sort_by(self, heading: str, *, descending: bool) -> None:
+        """Sort by the column with this heading, if there is one."""
+        place = next((place for place, column in enumerate(self.columns) if column.heading == heading), None)
+        if place is not None:
+            self._sort(place, descending=descending)
 
     def _sort(self, column: int | None, *, descending: bool | None = None) -> None:
         self.order_by = column
