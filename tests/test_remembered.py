@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pty_program import Program
+from reports import document, policy, row
+from shelf import put
 from stories import POISONS, TODAY, small, stored, write
 
+from tlsrpt.store import Store, utc_now
 from tui import remembered
 from tui.keys import STARTS
 from tui.remembered import Order, Remembered
@@ -72,16 +76,22 @@ def test_of_strangers_words_nothing_but_a_domain_is_kept(tmp_path: Path, name: s
 
 
 @pytest.mark.pty
-def test_screen_period_and_order_are_those_of_the_last_run(database: Path) -> None:
+def test_screen_period_and_order_are_those_of_the_last_run(tmp_path: Path) -> None:
+    database = tmp_path / "s.duckdb"
+    # A period without any report would not be kept to.
+    lately = f"{utc_now() - timedelta(days=2):%Y-%m-%d}"
+    put(Store.open(database, create=True), document(policy(failed=1, rows=[row()]), day=lately))
     with Program(["--database", str(database)]) as program:
-        program.wait_for("Quit")
+        program.wait_for("example.com")  # which is there once it is known what there is
         program.wait_for("2 Failures]", since=program.press("2"))
         program.wait_for("sorted by Impact", since=program.press("s"))
-        program.wait_for("last 2 days", since=program.press("w"))
+        program.wait_for("90 days", since=program.press("W"))
+        program.wait_for("last 7 days", since=program.press("2"))
         program.press("q")
         assert program.ended() == 0
     with Program(["--database", str(database)]) as program:
         program.wait_for("[2 Failures]")
+        program.wait_for("last 7 days")
         program.press("q")
         assert program.ended() == 0
     assert remembered.read().screen == "failures"
