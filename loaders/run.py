@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from loaders import Delivery, Done, File, Reached, Source, Status, Summary
 from loaders.batch import Arrival, Batch, ReadFile, Stored, content_hash, identity, write
 from loaders.rows import Incoming, Standing
-from tlsrpt.delivery import Document, Opened, Refused, unpack
+from tlsrpt.delivery import Document, Opened, Refused, Skipped, unpack
 from tlsrpt.parse import Hints, Parsed, Reading, RefusedEntry, excluded, parse
 from tlsrpt.report import Defect, ReportError
 from tlsrpt.store import Store, utc_now
@@ -124,6 +124,7 @@ class Reader:
 
     def take(self, opened: Opened, origin: Origin) -> None:
         """Take in one thing that was found in a delivery."""
+        opened = _dated(opened)
         if isinstance(opened, Document):
             try:
                 parsed = parse(opened.content, Hints(opened.mail, opened.name or origin.name))
@@ -225,6 +226,17 @@ class Reader:
     def _arrive(self, arrival: Arrival) -> None:
         self.batch.arrivals.append(arrival)
         self.batch.bytes += len(arrival.content)
+
+
+def _dated(opened: Opened) -> Opened:
+    """Return what came in a signed mail with the time of its signature in place of that of its receipt.
+
+    Whoever sends an old report once more must not make it the newest.
+    """
+    if isinstance(opened, Skipped) or opened.mail is None or opened.mail.authentication is None:
+        return opened
+    made = opened.mail.authentication.made
+    return opened if made is None else opened._replace(mail=opened.mail._replace(received=made))
 
 
 class Run:

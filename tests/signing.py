@@ -3,7 +3,7 @@
     sign(message, d="sender.example", x=None)
 
 puts a signature above a message; `record()` is the key to it, as its TXT record. Nothing here is used by what
-is tested: canonicalization is written anew, and RSA is cryptography's.
+is tested: canonicalization is written anew, and the arithmetic is cryptography's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SIGNED = datetime(2026, 5, 13, 15, 43, 4)  # UTC: when the signatures are made
 SECONDS = int(SIGNED.replace(tzinfo=UTC).timestamp())
 NAME = "s1._domainkey.sender.example"
+ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 @cache
@@ -38,11 +39,10 @@ def public_key(bits: int = 2_048, *, bare: bool = False) -> str:
     return base64.b64encode(private_key(bits).public_key().public_bytes(serialization.Encoding.DER, form)).decode()
 
 
-def pem() -> bytes:
-    """Return the private key as signers read it."""
-    return private_key(2_048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+def ed25519_record(**tags: str | None) -> bytes:
+    """Return the record of the Ed25519 key, as `record` does (RFC 8463 section 4)."""
+    raw = ED25519.public_key().public_bytes_raw()
+    return record(**{"k": "ed25519", "p": base64.b64encode(raw).decode(), **tags})
 
 
 def record(**tags: str | None) -> bytes:
@@ -90,9 +90,15 @@ def sign(
         if places:
             lines.append(_canonical(*fields.pop(places[-1]), of_headers))
     lines.append(_canonical(name.encode(), unsigned.partition(b":")[2], of_headers).removesuffix(b"\r\n"))
-    made = private_key(bits).sign(b"".join(lines), padding.PKCS1v15(), hashes.SHA256())
+    made = _signature(b"".join(lines), kept["a"], bits)
     value = kept["b"] or re.sub("(.{60})", rf"\1{folded or ' '}", base64.b64encode(made).decode())
     return _header(name, [(tag, value if tag == "b" else other) for tag, other in written], folded) + b"\n" + message
+
+
+def _signature(text: bytes, algorithm: str | None, bits: int) -> bytes:
+    if algorithm == "ed25519-sha256":
+        return ED25519.sign(hashlib.sha256(text).digest())
+    return private_key(bits).sign(text, padding.PKCS1v15(), hashes.SHA256())
 
 
 def _header(name: str, tags: list[tuple[str, str]], folded: str) -> bytes:

@@ -14,6 +14,7 @@ import certificates
 import pytest
 from certificates import Authority, Issuer, Shown, server_context, shown
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from loaders.wire import Trust, Wire
-from tlsrpt.certificate import Certificate, expiry, faults, listed, matches, read
+from tlsrpt.certificate import Certificate, expiry, faults, listed, matches, parsed, public_key, read
 from tlsrpt.mta_sts import matches as covered
 from tlsrpt.published import Face, Fault
 
@@ -328,3 +329,12 @@ def test_no_certificate_is_a_fault_of_its_own() -> None:
 
 def test_of_many_names_the_first_are_told() -> None:
     assert listed([f"n{number}" for number in range(12)]) == "n0, n1, n2, n3, n4 and 7 more"
+
+
+def test_a_diffie_hellman_key_is_named_and_never_read(authority: Authority) -> None:
+    good = x509.load_pem_x509_certificates(certificates.pem(shown("good", HOST, authority)))[0]
+    elliptic, diffie_hellman = bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3e0201")
+    found = read(good.public_bytes(Encoding.DER).replace(elliptic, diffie_hellman))
+    assert (found.key, found.unreadable) == ("DH", "")
+    with pytest.raises(UnsupportedAlgorithm):
+        public_key(parsed(found.der))

@@ -65,7 +65,7 @@ def test_a_key_is_what_its_strings_are_together() -> None:
 def test_a_mail_is_authenticated_with_the_key_from_dns() -> None:
     with dns_server(zone(record(s="tlsrpt"))) as server:
         found = authenticate(sign(report_mail()), keys(server), SIGNED)
-    assert found == Authentication("pass", "sender.example", "tls@sender.example", "")
+    assert found == Authentication("pass", "sender.example", "tls@sender.example", "", SIGNED)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from reports import document, policy, row
 from shelf import Deliveries, ask, mail
-from signing import SIGNED, record, sign
+from signing import SECONDS, SIGNED, record, sign
 
 import loaders
 from loaders import senders
@@ -111,7 +111,18 @@ def test_a_reporters_own_revision_replaces_what_came_before() -> None:
     store = Store.memory()
     take(store, signed(googles()))
     revised = googles(policies=[policy(successful=11)])
-    take(store, signed(revised, received="Thu, 14 May 2026 10:00:00 +0000"))
+    take(store, sign(unsigned(revised), d="google.com", t=str(SECONDS + 60)))
+    assert [superseded for *_, superseded in stands(store)] == [True, False]
+
+
+def test_an_old_report_that_is_sent_once_more_does_not_become_the_newest() -> None:
+    store = Store.memory()
+    old = signed(googles())
+    revised = sign(unsigned(googles(policies=[policy(successful=11)])), d="google.com", t=str(SECONDS + 60))
+    take(store, old)
+    take(store, revised)
+    # Below another Received header, which is not signed.
+    take(store, b"Received: from a by b; Thu, 14 May 2026 10:00:00 +0000\n" + old)
     assert [superseded for *_, superseded in stands(store)] == [True, False]
 
 

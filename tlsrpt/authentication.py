@@ -1,8 +1,7 @@
 """Who signed a mail: by its DKIM signature (RFC 6376, RFC 8460 section 3), or by the word of a trusted server.
 
-Every rule about signatures, keys and senders is here, in parsers that take time in proportion to what they
-read. dkimpy is left with canonicalization and RSA, and sees neither the clock nor DNS; parts of it are
-quadratic, so it gets only what has been bounded and made harmless before.
+Everything here takes time in proportion to what it reads. cryptography does the arithmetic, and is loaded once
+there is a key to use.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ class Authentication(NamedTuple):
     signer: str | None  # the aligned domain that signed (d=), as A-label, lower-case; only with pass and expired
     address: str | None  # of From, lower-case; None unless there is exactly one
     reason: str  # in words, "" for a plain pass
+    # When it was signed, UTC without tzinfo: t=, else Date if that is signed; only with pass and expired.
+    made: datetime | None = None
 
 
 class NoKeyError(Exception):
@@ -79,7 +80,7 @@ def authenticate(
     fault = _fault(fields, address)
     if address is None or fault:
         return Authentication("fail", None, address, fault)
-    signed = _Signed(fields, rest[1:].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"), address, {})
+    signed = _Signed(fields, rest[1:].replace(b"\r\n", b"\n"), address, {})
     best = Authentication("none", None, address, "")
     for place in signatures[: limits.signatures]:
         found = _checked(place, signed, key_of, now, limits)
@@ -217,7 +218,7 @@ class _Signed(NamedTuple):
     """A mail with one sender, ready to be verified."""
 
     fields: _Fields
-    body: bytes  # with CRLF
+    body: bytes  # with LF
     address: str
     hashes: dict[str, bytes]  # of the body, by canonicalization, as they become known
 
@@ -225,7 +226,7 @@ class _Signed(NamedTuple):
 class _Signature(NamedTuple):
     """A DKIM-Signature that is in order (RFC 6376 section 3.5)."""
 
-    algorithm: str
+    algorithm: str  # one of _ALGORITHMS
     domain: str
     selector: str
     identity: str  # domain of i=
@@ -234,12 +235,12 @@ class _Signature(NamedTuple):
     of_body: str
     body_hash: bytes
     signature: bytes
-    expires: int | None  # seconds since 1970
-    unsigned: bytes  # the header with nothing in b=
+    made: int | None  # seconds since 1970
+    expires: int | None  # likewise
 
 
 _CHANGED = "changed on its way (a gateway, an mbox) or forged"
-_ED25519 = "ed25519-sha256"
+_ALGORITHMS = {"rsa-sha256": "RSA", "ed25519-sha256": "Ed25519"}  # what a= may be, and the keys for it
 
 
 def _checked(place: int, signed: _Signed, key_of: KeyOf, now: datetime, limits: Limits) -> Authentication:
@@ -250,11 +251,9 @@ def _checked(place: int, signed: _Signed, key_of: KeyOf, now: datetime, limits: 
     except _RefusedError as error:
         return Authentication("fail", None, signed.address, f"DKIM-Signature {error}")
     of = f"signature of {signature.domain}, selector {signature.selector}"
-    # These two are told without a question to DNS: the names in it are chosen by whoever wrote the mail.
+    # This is told without a question to DNS: the names in it are chosen by whoever wrote the mail.
     if not _covers(signature.domain, signed.address):
         return Authentication("fail", None, signed.address, f"{of}: that is not the domain of From")
-    if signature.algorithm == _ED25519:
-        return Authentication("not-checked", None, signed.address, f"{of}: Ed25519 cannot be checked here")
     try:
         _verify(place, signature, signed, key_of, limits)
     except _RefusedError as error:
@@ -263,15 +262,25 @@ def _checked(place: int, signed: _Signed, key_of: KeyOf, now: datetime, limits: 
         return Authentication("not-checked", None, signed.address, f"{of}: its key is gone ({error})")
     except KeyLookupError as error:
         return Authentication("temporary-error", None, signed.address, f"{of}: its key could not be had ({error})")
+    made = _made(signature, signed.fields)
     if signature.expires is not None and signature.expires < seconds:
         since = datetime.fromtimestamp(signature.expires, UTC)
         reason = f"{of}: valid, but expired since {since:%Y-%m-%d %H:%M} UTC"
-        return Authentication("expired", signature.domain, signed.address, reason)
-    return Authentication("pass", signature.domain, signed.address, "")
+        return Authentication("expired", signature.domain, signed.address, reason, made)
+    return Authentication("pass", signature.domain, signed.address, "", made)
+
+
+def _made(signature: _Signature, fields: _Fields) -> datetime | None:
+    """Return when the signer says that it signed; both places are under its signature."""
+    if signature.made is not None:
+        return datetime.fromtimestamp(signature.made, UTC).replace(tzinfo=None)
+    dates = fields.places(b"date") if b"date" in signature.names else []
+    return mail.moment(fields.all[dates[0]][1]) if dates else None
 
 
 _TAG = re.compile(r"[ \t\r\n]*+([A-Za-z][A-Za-z0-9_]*+)[ \t\r\n]*+=([ \t\r\n!-:<-~]*+)")
 _is_canonicalization = re.compile("(simple|relaxed)(?:/(simple|relaxed))?").fullmatch
+_is_time = re.compile("[0-9]{1,12}").fullmatch
 _DAY = 86_400  # seconds
 
 
@@ -309,7 +318,7 @@ def _signature(value: bytes, now: int, limits: Limits) -> _Signature:
     if "l" in tags:
         raise _RefusedError("has l=, which RFC 8460 section 3 forbids")
     algorithm = tags["a"].lower()
-    if algorithm not in {"rsa-sha256", _ED25519}:
+    if algorithm not in _ALGORITHMS:
         old = "rsa-sha1, which proves nothing any more" if algorithm == "rsa-sha1" else "an unknown algorithm"
         raise _RefusedError(f"uses {old}")
     if "dns/txt" not in _words(tags, "q", "dns/txt"):
@@ -331,8 +340,7 @@ def _signature(value: bytes, now: int, limits: Limits) -> _Signature:
         canonicalization[2] or "simple",
         _decoded(tags["bh"], "bh="),
         _decoded(tags["b"], "b="),
-        _expiry(tags, now),
-        _without_b(value),
+        *_times(tags, now),
     )
 
 
@@ -347,21 +355,22 @@ def _signer(tags: dict[str, str]) -> tuple[str, str, str]:
     return domain, selector, identity
 
 
-def _expiry(tags: dict[str, str], now: int) -> int | None:
-    """Return x=. Raises _RefusedError if it or t= cannot be."""
-    signed, expires = (tags.get(tag) for tag in ("t", "x"))
-    if not all(re.fullmatch("[0-9]{1,12}", number) for number in (signed, expires) if number is not None):
+def _times(tags: dict[str, str], now: int) -> tuple[int | None, int | None]:
+    """Return t= and x=. Raises _RefusedError if they cannot be."""
+    numbers = [tags.get(tag) for tag in ("t", "x")]
+    if not all(_is_time(number) for number in numbers if number is not None):
         raise _RefusedError("has t= or x= that is no time")
-    if signed is not None and int(signed) > now + _DAY:
+    made, expires = (None if number is None else int(number) for number in numbers)
+    if made is not None and made > now + _DAY:
         raise _RefusedError("was made in the future (t=)")
-    if signed is not None and expires is not None and int(expires) < int(signed):
+    if made is not None and expires is not None and expires < made:
         raise _RefusedError("expired before it was made (x=)")
-    return None if expires is None else int(expires)
+    return made, expires
 
 
 def _decoded(value: str, tag: str) -> bytes:
     try:
-        return binascii.a2b_base64(re.sub(r"\s++", "", value), strict_mode=True)
+        return binascii.a2b_base64("".join(value.split()), strict_mode=True)
     except binascii.Error as error:
         raise _RefusedError(f"has {tag} that is not base64") from error
 
@@ -385,54 +394,56 @@ def _verify(place: int, signature: _Signature, signed: _Signed, key_of: KeyOf, l
         raise _RefusedError(_CHANGED)
     record = key_of(_key_name(signature.selector, signature.domain))
     try:
-        key = _key(record, signature, limits)
+        verify = _key(record, signature, limits)
     except _RefusedError as error:
         raise _RefusedError(f"its key record {error}") from error
-    from dkim.crypto import RSASSA_PKCS1_v1_5_verify  # noqa: PLC0415 - it brings DNS along, which most runs do not need
-
+    text = _signed_headers(place, signature, signed.fields)
     try:
-        hashed = hashlib.sha256(_signed_headers(place, signature, signed.fields))
-        right = RSASSA_PKCS1_v1_5_verify(hashed, signature.signature, key)
-    except Exception as error:
-        raise _RefusedError("cannot be read") from error
-    if not right:
-        raise _RefusedError(_CHANGED)
+        verify(signature.signature, text)
+    except Exception as error:  # InvalidSignature, and whatever else OpenSSL has against such bytes
+        raise _RefusedError(_CHANGED) from error
 
 
-_BLANKS = re.compile(rb"[ \t]{2,}+|\t")
+_RUN = re.compile(rb"  ++")
+
+
+def _single_blanks(text: bytes) -> bytes:
+    return _RUN.sub(b" ", text.replace(b"\t", b" "))
 
 
 def _body_hash(canonicalization: str, signed: _Signed) -> bytes:
+    """Return the hash of the body without the empty lines at its end (RFC 6376 sections 3.4.3 and 3.4.4)."""
     if canonicalization not in signed.hashes:
-        from dkim.canonicalization import ALGORITHMS  # noqa: PLC0415 - see above
-
-        # Relaxed or not yet, a run of blanks counts as one; dkimpy is quadratic in longer ones.
-        body = _BLANKS.sub(b" ", signed.body) if canonicalization == "relaxed" else signed.body
-        canonical = ALGORITHMS[canonicalization.encode()].canonicalize_body(body)
-        signed.hashes[canonicalization] = hashlib.sha256(canonical).digest()
+        body = signed.body
+        if canonicalization == "relaxed":
+            body = _single_blanks(body).replace(b" \n", b"\n").removesuffix(b" ")
+        body = body.rstrip(b"\n")
+        if body or canonicalization == "simple":
+            body += b"\n"
+        signed.hashes[canonicalization] = hashlib.sha256(body.replace(b"\n", b"\r\n")).digest()
     return signed.hashes[canonicalization]
 
 
 def _signed_headers(place: int, signature: _Signature, fields: _Fields) -> bytes:
-    """Return the headers that were signed, those of one name from the bottom up (RFC 6376 section 5.4.2)."""
-    from dkim.canonicalization import ALGORITHMS  # noqa: PLC0415 - see above
-
+    """Return what the signature is over: headers of one name from the bottom up (RFC 6376 sections 3.7 and 5.4.2)."""
     left = defaultdict(list)
     for other, name in enumerate(fields.names):
         if other != place:
             left[name].append(fields.all[other])
     chosen = [left[name].pop() for name in signature.names if left[name]]
-    chosen.append((fields.all[place][0], signature.unsigned))
-    with_crlf = [(name, value.replace(b"\n", b"\r\n") + b"\r\n") for name, value in chosen]
-    canonical = ALGORITHMS[signature.of_headers.encode()].canonicalize_headers(with_crlf)
-    return b"".join(name + b":" + value for name, value in canonical).removesuffix(b"\r\n")
+    own, value = fields.all[place]
+    chosen.append((own, _without_b(value)))
+    if signature.of_headers == "relaxed":
+        chosen = [(name.lower(), _single_blanks(value.replace(b"\n", b"")).strip(b" ")) for name, value in chosen]
+    return b"\n".join(name + b":" + value for name, value in chosen).replace(b"\n", b"\r\n")
 
 
-_EXPONENTS = range(3, 1 << 32)  # an RSA key with a larger one takes seconds to use, a smaller one proves nothing
+# Returns if a signature, the first, is that of some bytes with a certain key, else raises.
+_Verify = Callable[[bytes, bytes], None]
 
 
-def _key(record: bytes, signature: _Signature, limits: Limits) -> dict[str, int]:
-    """Return the key in a record, as dkimpy has it (RFC 6376 section 3.6.1).
+def _key(record: bytes, signature: _Signature, limits: Limits) -> _Verify:
+    """Return what verifies with the key in a record (RFC 6376 section 3.6.1).
 
     Raises NoKeyError if it was revoked, _RefusedError if it is not for this signature.
     """
@@ -445,8 +456,9 @@ def _key(record: bytes, signature: _Signature, limits: Limits) -> dict[str, int]
         raise _RefusedError("does not begin with v=DKIM1")
     if not tags["p"]:
         raise NoKeyError("revoked")
-    if tags.get("k", "rsa").lower() != "rsa":
-        raise _RefusedError("is not for RSA (k=)")
+    kind = _ALGORITHMS[signature.algorithm]
+    if tags.get("k", "rsa").lower() != kind.lower():
+        raise _RefusedError(f"is not for {kind} (k=)")
     if "sha256" not in _words(tags, "h", "sha256"):
         raise _RefusedError("is not for SHA-256 (h=)")
     if not {"*", "email", "tlsrpt"}.intersection(_words(tags, "s", "*")):
@@ -456,22 +468,44 @@ def _key(record: bytes, signature: _Signature, limits: Limits) -> dict[str, int]
         raise _RefusedError("is only for testing (t=y)")
     if "s" in flags and signature.identity != signature.domain:
         raise _RefusedError("is not for subdomains (t=s)")
-    return _rsa(_decoded(tags["p"], "p="))
+    data = _decoded(tags["p"], "p=")
+    return _rsa(data) if kind == "RSA" else _ed25519(data)
 
 
-def _rsa(data: bytes) -> dict[str, int]:
-    from dkim.crypto import parse_public_key  # noqa: PLC0415 - see above
+# How an RSA key begins, as SubjectPublicKeyInfo or bare (RFC 8017 appendix A.1.1). cryptography gets no other:
+# it looks for primes in the key of a DH, for minutes.
+_is_rsa = re.compile(
+    rb"\x30(?:[\0-\x7f]|\x81.|\x82..)(?:\x02|\x30[\x0b\x0d]\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01)", re.DOTALL
+).match
+_EXPONENTS = range(3, 1 << 32)  # an RSA key with a larger one takes long to use, a smaller one proves nothing
+
+
+def _rsa(data: bytes) -> _Verify:
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415 - see above
 
     try:
-        key: dict[str, int] = parse_public_key(data)
+        key = serialization.load_der_public_key(data) if _is_rsa(data) else None
     except Exception as error:
         raise _RefusedError("has a key that cannot be read") from error
-    bits = key["modulus"].bit_length()
-    if bits < 1_024:
-        raise _RefusedError(f"has a key of {bits} bits, and 1024 are the least (RFC 8301 section 3.2)")
-    if key["publicExponent"] not in _EXPONENTS:
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise _RefusedError("has a key that cannot be read")
+    if key.key_size < 1_024:
+        raise _RefusedError(f"has a key of {key.key_size} bits, and 1024 are the least (RFC 8301 section 3.2)")
+    if key.public_numbers().e not in _EXPONENTS:
         raise _RefusedError("has an exponent that nobody uses")
-    return key
+    return lambda signature, text: key.verify(signature, text, padding.PKCS1v15(), hashes.SHA256())
+
+
+def _ed25519(data: bytes) -> _Verify:
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see above
+
+    try:
+        key = ed25519.Ed25519PublicKey.from_public_bytes(data)
+    except Exception as error:
+        raise _RefusedError("has a key that cannot be read") from error
+    # The hash is what is signed, not the text (RFC 8463 section 3).
+    return lambda signature, text: key.verify(signature, hashlib.sha256(text).digest())
 
 
 # Authentication-Results (RFC 8601 section 2.2)

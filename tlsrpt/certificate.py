@@ -18,6 +18,8 @@ from cryptography.x509.oid import NameOID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
     from tlsrpt.published import Face
 
 _LONGEST = 4_096  # characters of one text
@@ -144,8 +146,21 @@ def _common_name(certificate: x509.Certificate) -> str:
     return str(found[0].value)[:_LONGEST] if found else ""
 
 
+# Diffie-Hellman (PKCS #3, X9.42): to read such a key, the library looks for minutes whether its numbers are prime.
+_NEVER_READ = {"1.2.840.113549.1.3.1", "1.2.840.10046.2.1"}
+
+
+def public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """Return the key of a certificate. Raises UnsupportedAlgorithm or ValueError if there is none to be used."""
+    if certificate.public_key_algorithm_oid.dotted_string in _NEVER_READ:
+        raise UnsupportedAlgorithm("Diffie-Hellman")
+    return certificate.public_key()
+
+
 def _key(certificate: x509.Certificate) -> str:
-    key = certificate.public_key()
+    if certificate.public_key_algorithm_oid.dotted_string in _NEVER_READ:
+        return "DH"
+    key = public_key(certificate)
     if isinstance(key, rsa.RSAPublicKey):
         return f"RSA {key.key_size}"
     if isinstance(key, ec.EllipticCurvePublicKey):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tlsrpt.certificate import Certificate, matches, parsed
+from tlsrpt.certificate import Certificate, matches, parsed, public_key
 
 if TYPE_CHECKING:
     from tlsrpt.published import Face, Tlsa
@@ -74,7 +74,9 @@ def _is_in_date(certificate: Certificate, now: datetime) -> bool:
 
 def _is_signed(certificate: Certificate, signer: Certificate) -> bool:
     try:
-        parsed(certificate.der).verify_directly_issued_by(parsed(signer.der))
+        issuer = parsed(signer.der)
+        public_key(issuer)  # which is read below, whatever it is
+        parsed(certificate.der).verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
@@ -87,7 +89,7 @@ def _data(certificate: Certificate, record: Tlsa) -> str | None:
         whole = (
             found.public_bytes(Encoding.DER)
             if record.selector == 0
-            else found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            else public_key(found).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         )
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None

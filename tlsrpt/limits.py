@@ -29,7 +29,7 @@ class Limits(NamedTuple):
     multipart_mentions: int = 50  # "multipart/" and "message/" in the raw bytes
     report_parts: int = 10  # report attachments a message
 
-    # Signatures of a mail, before dkimpy sees any of them: parts of it are quadratic.
+    # Signatures of a mail.
     signatures: int = 5  # a mail; each may be a question to DNS
     signature_size: int = 4 << 10  # one DKIM-Signature, folded
     key_size: int = 4 << 10  # the record of a key

@@ -149,7 +149,7 @@ def describe(headers: Headers) -> Mail:
         subject=headers.text(b"subject") or None,
         report_domain=headers.text(b"tls-report-domain") or None,
         report_submitter=headers.text(b"tls-report-submitter") or None,
-        received=_moment(first.get(b"received", b"").rpartition(b";")[2]) or _moment(first.get(b"date", b"")),
+        received=moment(first.get(b"received", b"").rpartition(b";")[2]) or moment(first.get(b"date", b"")),
     )
 
 
@@ -168,7 +168,8 @@ _MOMENT = re.compile(
 )
 
 
-def _moment(value: bytes) -> datetime | None:
+def moment(value: bytes) -> datetime | None:
+    """Return the first time that a header names, UTC without tzinfo; None if there is none or it cannot be."""
     found = _MOMENT.search(value)
     if not found:
         return None
