@@ -16,7 +16,8 @@ from certificates import Authority, Issuer, Shown, server_context, shown
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import dh, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -331,10 +332,24 @@ def test_of_many_names_the_first_are_told() -> None:
     assert listed([f"n{number}" for number in range(12)]) == "n0, n1, n2, n3, n4 and 7 more"
 
 
-def test_a_diffie_hellman_key_is_named_and_never_read(authority: Authority) -> None:
-    good = x509.load_pem_x509_certificates(certificates.pem(shown("good", HOST, authority)))[0]
-    elliptic, diffie_hellman = bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3e0201")
-    found = read(good.public_bytes(Encoding.DER).replace(elliptic, diffie_hellman))
+def sequence(content: bytes) -> bytes:
+    """Return a SEQUENCE in DER."""
+    return b"\x30\x82" + len(content).to_bytes(2, "big") + content
+
+
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman")
+def test_a_diffie_hellman_key_is_named_and_never_read() -> None:
+    key, name = rsa.generate_private_key(65_537, 1_024), x509.Name([])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1))
+    signed = made.sign(key, hashes.SHA256())
+    whole, inner = signed.public_bytes(Encoding.DER), signed.tbs_certificate_bytes
+    numbers = dh.DHPublicNumbers(5, dh.DHParameterNumbers((1 << 1_279) - 1, 2))
+    keys = [
+        one.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        for one in (key.public_key(), numbers.public_key())
+    ]
+    changed = sequence(inner[4:].replace(*keys))
+    found = read(sequence(changed + whole[4 + len(inner) :]))
     assert (found.key, found.unreadable) == ("DH", "")
     with pytest.raises(UnsupportedAlgorithm):
         public_key(parsed(found.der))
