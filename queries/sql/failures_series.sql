@@ -27,9 +27,18 @@ scoped AS (
     string_agg(organization, ', ' ORDER BY failed_session_count DESC, organization) AS organization_names
   FROM told GROUP BY policy_domain, cause, mx_key
 ),
+lasted AS (
+  SELECT policy_domain, cause, mx_key, count(DISTINCT day) AS days, max(day) AS last_day
+  FROM counted_failures
+  WHERE ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
+    AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
+    AND ($organization IS NULL OR organization = $organization)
+    AND ($policy_type IS NULL OR policy_type = $policy_type)
+    AND ($result_type IS NULL OR result_type = $result_type)
+  GROUP BY policy_domain, cause, mx_key
+),
 always AS (
-  SELECT policy_domain, cause, mx_key, min(day) AS first_day, max(day) AS last_day,
-    count(DISTINCT day) FILTER (WHERE $since IS NULL OR day >= $since) AS days
+  SELECT policy_domain, cause, mx_key, min(day) AS first_day
   FROM counted_failures
   WHERE ($until IS NULL OR day <= $until)
     AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
@@ -40,7 +49,10 @@ always AS (
 )
 SELECT scoped.policy_domain, scoped.cause, scoped.mx_key, impact, failed_session_count, organizations, days, first_day,
   last_day, organization_names
-FROM scoped JOIN always ON scoped.policy_domain = always.policy_domain AND scoped.cause = always.cause
+FROM scoped
+JOIN lasted ON scoped.policy_domain = lasted.policy_domain AND scoped.cause = lasted.cause
+  AND scoped.mx_key = lasted.mx_key
+JOIN always ON scoped.policy_domain = always.policy_domain AND scoped.cause = always.cause
   AND scoped.mx_key = always.mx_key
 ORDER BY CASE impact WHEN 'would-block' THEN 0 WHEN 'unclear' THEN 1 WHEN 'dane' THEN 2 WHEN 'projected' THEN 3 ELSE 4 END,
   failed_session_count DESC, scoped.policy_domain, scoped.cause, scoped.mx_key
