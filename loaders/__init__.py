@@ -22,7 +22,7 @@ class File(NamedTuple):
 class Reached(NamedTuple):
     """A folder of a mailbox has been read up to a message."""
 
-    mailbox: str
+    account: str  # user@host: another mailbox may get the same name in the configuration
     folder: str
     uidvalidity: int | None
     uid: int
@@ -37,6 +37,7 @@ class Delivery(NamedTuple):
     refused: str | None = None  # why it could not be read, such as "larger than 16 MiB"
     again: bool = False  # it may have been read before, from the same place
     reached: Reached | None = None  # stored in one transaction with what this brought
+    is_mail: bool = False  # whatever its bytes look like: strangers choose those
 
 
 class Done(NamedTuple):

@@ -56,7 +56,7 @@ class Batch:
         self.incoming: list[Incoming] = []
         self.looks: list[Look] = []
         self.files: list[ReadFile] = []
-        self.reached: dict[tuple[str, str], Reached] = {}  # by mailbox and folder
+        self.reached: dict[tuple[str, str], Reached] = {}  # by account and folder
         self.replaced: list[int] = []  # deliveries that this batch reads again
         self.replaced_reports: dict[int, int] = {}  # place of a report read again -> its number until now
         self.again: set[str] = set()  # sources that were read before, in a file that has changed since
@@ -561,9 +561,9 @@ def _sender(row: _Delivery) -> Authentication | None:
 
 def _reached(connection: duckdb.DuckDBPyConnection, reached: Iterable[Reached]) -> None:
     for one in reached:
-        connection.execute("DELETE FROM cursors WHERE mailbox = ? AND folder = ?", [one.mailbox, one.folder])
+        connection.execute("DELETE FROM cursors WHERE account = ? AND folder = ?", [one.account, one.folder])
         if one.uidvalidity is not None:  # without one, numbers mean nothing next time (RFC 9051 section 2.3.1.1)
-            row = [one.mailbox, one.folder, one.uidvalidity, one.uid]
+            row = [one.account, one.folder, one.uidvalidity, one.uid]
             connection.execute("INSERT INTO cursors VALUES (?, ?, ?, ?)", row)
 
 

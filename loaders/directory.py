@@ -25,7 +25,7 @@ from loaders import Delivery, Done, File, SourceError
 from tlsrpt import archive
 from tlsrpt.archive import ArchiveError, larger_than
 from tlsrpt.limits import LIMITS, Limits
-from tlsrpt.mail import without_from_line
+from tlsrpt.mail import is_mail, without_from_line
 
 STANDARD_INPUT = "-"
 
@@ -233,7 +233,7 @@ def _kind(head: bytes) -> tuple[str, bool]:
         head = archive.inflated_head(head)
     if head.startswith(b"From "):
         return "mbox", packed
-    return ("tar" if archive.is_tar(head) else ""), packed
+    return ("tar" if archive.is_tar(head) and not is_mail(head, LIMITS) else ""), packed
 
 
 def _single(descriptor: int, head: bytes, source: str, limits: Limits) -> Delivery:

@@ -204,7 +204,7 @@ class Session:
     @contextmanager
     def _removing(self, by: bytes = b"MOVE") -> Iterator[None]:
         if by not in self._offered:
-            raise ImapError("protocol", "the server cannot remove single messages (neither MOVE nor UIDPLUS)")
+            raise ImapError("folder", "the server cannot remove single messages (neither MOVE nor UIDPLUS)")
         if not self._writing:  # Dovecot 2.3 moves out of a folder that was opened to be read only
             raise ImapError("folder", "the folder was opened to be read only")
         with self._asking("folder"):

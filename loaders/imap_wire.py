@@ -33,6 +33,14 @@ _SLICE = 0.2  # seconds after which a wait looks whether it is to go on
 _GLANCE = 0.001  # seconds
 _CHUNK = 16 << 10  # bytes
 _LONGEST = 256  # characters of an error
+_PIECE = 5  # characters of a secret that are not to be shown
+_SAYS = "the server says: "
+
+# Those about logging in, which are said even where the words after them are not.
+_CODE = re.compile(
+    r"\[(?:ALERT|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|CLIENTBUG|CONTACTADMIN|EXPIRED|INUSE|LIMIT|PRIVACYREQUIRED"
+    r"|SERVERBUG|UNAVAILABLE)\]"
+)
 
 # Its log has whole answers of servers, some on a level that is shown where no log is set up.
 logging.getLogger("imapclient").setLevel(logging.CRITICAL + 1)
@@ -85,28 +93,42 @@ def in_words(secret: str = "") -> Iterator[None]:
         yield
     except ImapError as error:
         kind, message = error.kind, str(error)
+        ours, theirs = (_SAYS, message.removeprefix(_SAYS)) if message.startswith(_SAYS) else (message, "")
     except imaplib.IMAP4.abort as error:
-        kind, message = "broken", f"the server does not make sense: {error}"
+        kind, ours, theirs = "broken", "the server does not make sense: ", str(error)
     except _RAISED as error:
-        kind, message = "protocol", f"an answer cannot be read: {str(error) or type(error).__name__}"
+        kind, ours, theirs = "protocol", "an answer cannot be read: ", str(error) or type(error).__name__
     else:
         return
     # From None: what imaplib raised may have the secret in it.
-    raise ImapError(kind, _without(secret, message)[:_LONGEST]) from None
+    raise ImapError(kind, (ours + _without(secret, theirs[:_LONGEST]))[:_LONGEST]) from None
 
 
 def _without(secret: str, text: str) -> str:
-    """Return a text without a secret, plain or in base64: some servers repeat what they do not understand."""
-    if not secret:
+    """Return what a server says; if it may have some of the secret in it, the response code alone (RFC 5530).
+
+    Some servers repeat what they do not understand, and nobody knows how much of it, or how quoted and escaped.
+    """
+    folded = text.casefold()
+    if not secret or not any(piece in folded for form in _forms(secret) for piece in _pieces(form.casefold())):
         return text
+    code = _CODE.search(text)
+    return f"{code[0]} …" if code else "…"
 
-    def hidden(found: re.Match[str]) -> str:
-        with suppress(ValueError):
-            if secret.encode() in base64.b64decode(found[0] + "=="):
-                return "…"
-        return found[0]
 
-    return re.sub(r"[A-Za-z0-9+/]{4,}=*", hidden, text.replace(secret, "…"))
+def _forms(secret: str) -> Iterator[str]:
+    """Yield what a secret may look like: as it is, as LOGIN quotes it, either of them escaped; in base64."""
+    plain = secret.encode()
+    for form in (plain, plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')):
+        yield from (form.decode(), form.decode("latin-1"), repr(form)[2:-1])
+    for before in range(3):
+        # Of four characters the first may stand for what comes before it.
+        yield base64.b64encode(bytes(before) + plain).decode()[4 if before else 0 :]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield every part of a text that is long enough to tell something of it."""
+    return (text[at : at + _PIECE] for at in range(max(1, len(text) - _PIECE + 1)))
 
 
 class _Stream(io.RawIOBase):
@@ -444,4 +466,4 @@ def _strerror(error: OSError | None) -> str:
 
 def _said(text: object) -> str:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return f"the server says: {words}"
+    return f"{_SAYS}{words}"

@@ -35,8 +35,11 @@ _TIDIED = 50  # messages moved or deleted by one command
 class Secret(Protocol):
     """A password or a token, for whoever asks."""
 
-    def __call__(self, *, fresh: bool = False) -> str:
-        """Return it; `fresh` asks for a new one. Raises SecretError."""
+    def __call__(self, *, fresh: bool = False, stopped: Callable[[], bool] = lambda: False) -> str:
+        """Return it; `fresh` asks for a new one. Raises SecretError, also once `stopped` is true."""
+
+    def forget(self) -> None:
+        """Do not give the same one again: it was refused."""
 
 
 class Mailbox(NamedTuple):
@@ -74,10 +77,15 @@ class Cursor(NamedTuple):
 NOWHERE = Cursor(None, 0)
 
 
-def place(mailbox: str, folder: str, uidvalidity: int | None = None) -> str:
-    """Return a folder as a URL (RFC 5092), with the configured name of the mailbox as its server."""
-    url = f"imap://{quote(mailbox, safe='')}/{quote(folder, safe='/')}"
+def place(account: Account, folder: str, uidvalidity: int | None = None) -> str:
+    """Return a folder as a URL (RFC 5092): by its server and user, whatever the mailbox is called here."""
+    url = f"imap://{quote(account.user, safe='')}@{account.host}/{quote(folder, safe='/')}"
     return url if uidvalidity is None else f"{url};UIDVALIDITY={uidvalidity}"
+
+
+def owner(account: Account) -> str:
+    """Return whose messages are numbered together."""
+    return f"{account.user}@{account.host}"
 
 
 class Connection:
@@ -116,13 +124,18 @@ class Connection:
         return self._with(self._secret(fresh=True))
 
     def _with(self, secret: str) -> Session:
-        return Session.connect(self.mailbox.account, secret, limits=self.limits, stopped=self.stopped)
+        try:
+            return Session.connect(self.mailbox.account, secret, limits=self.limits, stopped=self.stopped)
+        except ImapError as error:
+            if error.kind == "login":
+                self.mailbox.secret.forget()
+            raise
 
     def _secret(self, *, fresh: bool = False) -> str:
         try:
-            return self.mailbox.secret(fresh=fresh)
+            return self.mailbox.secret(fresh=fresh, stopped=self.stopped)
         except SecretError as error:
-            raise ImapError("secret", str(error)) from None
+            raise ImapError("stopped" if self.stopped() else "secret", str(error)) from None
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -162,7 +175,6 @@ class Folder:
         self._session: Session | None = None  # in which the folder is open
         self._broken = 0  # messages in a row that the server broke off at
         self._until = time.monotonic() + self._limits.run_seconds
-        self._again = False
         self._uids: Sequence[int] = ()
 
     def deliveries(self) -> Iterator[Delivery | Reached]:
@@ -170,7 +182,6 @@ class Folder:
         try:
             session = self._opened()
             known = self._cursor.uidvalidity is not None and self._cursor.uidvalidity == self.uidvalidity
-            self._again = not known
             uids = session.uids(self._cursor.uid if known else 0)
             self.total = self.waiting = len(uids)
             self._uids = uids
@@ -210,8 +221,8 @@ class Folder:
                     yield from self._fetch(group)
                     group, size = [], 0
                     yield self._delivery(uid, b"", larger_than(LIMITS.message_size))
-            elif isinstance(found, ImapError) or (found is not None and may_be_report(found)):
-                # What cannot be described is looked at as a whole, within the limits.
+            elif not isinstance(found, Described) or may_be_report(found):
+                # What cannot be described, or is not, is looked at as a whole, within the limits.
                 expected = found.size if isinstance(found, Described) else LIMITS.message_size
                 if group and (len(group) == self._limits.bodies_at_once or size + expected > self._limits.bodies_size):
                     yield from self._fetch(group)
@@ -225,6 +236,8 @@ class Folder:
 
     def _fetch(self, group: Sequence[int]) -> Iterator[Delivery]:
         bodies = self._ask(group, Session.bodies) if group else {}
+        missing = [uid for uid in group if uid not in bodies]
+        there = set(self._opened().uids(missing[0] - 1)) if missing else set()
         for uid in group:
             self.read += 1
             found = bodies.get(uid)
@@ -232,17 +245,18 @@ class Folder:
                 yield self._delivery(uid, found)
             elif isinstance(found, ImapError):
                 yield self._delivery(uid, b"", f"the server could not hand it out: {found}")
-            elif uid in self._opened().uids(uid - 1):  # else it was deleted meanwhile
+            elif uid in there:  # else it was deleted meanwhile
                 yield self._delivery(uid, b"", "the server handed out nothing")
 
     def _reached(self, uid: int) -> Reached:
         self.messages = bisect_right(self._uids, uid)
         self.waiting = self.total - self.messages
-        return Reached(self._connection.mailbox.name, self._folder, self.uidvalidity, uid)
+        return Reached(owner(self._connection.mailbox.account), self._folder, self.uidvalidity, uid)
 
     def _delivery(self, uid: int, content: bytes, refused: str | None = None) -> Delivery:
-        source = f"{place(self._connection.mailbox.name, self._folder, self.uidvalidity)}/;UID={uid}"
-        return Delivery(source, "", content, refused, self._again, self._reached(uid))
+        source = f"{place(self._connection.mailbox.account, self._folder, self.uidvalidity)}/;UID={uid}"
+        # It may have been read before: by a run that was stopped, by one at the same time, or on request.
+        return Delivery(source, "", content, refused, again=True, reached=self._reached(uid), is_mail=True)
 
     def _ask(
         self, uids: Sequence[int], ask: Callable[[Session, Sequence[int]], dict[int, T]]
@@ -257,6 +271,8 @@ class Folder:
             if error.kind not in _AGAIN:
                 raise
         half = len(uids) // 2
+        if time.monotonic() > self._until:
+            raise ImapError("broken", f"not done within {self._limits.run_seconds:,.0f} seconds")
         if half:
             return self._ask(uids[:half], ask) | self._ask(uids[half:], ask)
         try:
@@ -318,7 +334,7 @@ def fetch(
     with Connection(mailbox, limits, stopped) as connection:
         for folder in mailbox.folders:
             began_at = utc_now()
-            cursor = NOWHERE if anew else _cursor(store, mailbox.name, folder)
+            cursor = NOWHERE if anew else _cursor(store, owner(mailbox.account), folder)
             source = Folder(connection, folder, cursor, most=left)
 
             def told(status: Status, source: Folder = source, folder: str = folder) -> None:
@@ -340,10 +356,10 @@ def fetch(
     return visits
 
 
-def _cursor(store: Store, mailbox: str, folder: str) -> Cursor:
+def _cursor(store: Store, account: str, folder: str) -> Cursor:
     with store.reading() as connection:
         found = connection.execute(
-            "SELECT uidvalidity, uid FROM cursors WHERE mailbox = ? AND folder = ?", [mailbox, folder]
+            "SELECT uidvalidity, uid FROM cursors WHERE account = ? AND folder = ?", [account, folder]
         ).fetchall()
     return Cursor(*found[0]) if found else NOWHERE
 
@@ -351,6 +367,11 @@ def _cursor(store: Store, mailbox: str, folder: str) -> Cursor:
 def _record(store: Store, visit: Visit) -> None:
     done = visit.summary
     with store.writing() as connection:
+        # Of visits that found nothing the last one is enough: a watch makes hundreds a day.
+        connection.execute(
+            "DELETE FROM fetches WHERE mailbox = ? AND folder = ? AND messages = 0 AND problem = ''",
+            [visit.mailbox, visit.folder],
+        )
         connection.execute(
             "INSERT INTO fetches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -374,12 +395,14 @@ def _tidy(store: Store, connection: Connection, folder: str, uidvalidity: int | 
     mailbox = connection.mailbox
     if uidvalidity is None:
         return ImapError("folder", f"{folder}: the server numbers messages anew each time, so none was touched")
-    stored = _stored(store, f"{place(mailbox.name, folder, uidvalidity)}/;UID=")
+    stored = _stored(store, f"{place(mailbox.account, folder, uidvalidity)}/;UID=")
     if not stored:
         return None
     try:
         session = connection.session()
-        session.open(folder, write=True)
+        if session.open(folder, write=True).uidvalidity != uidvalidity:
+            connection.drop()
+            return ImapError("folder", f"{folder}: the server numbered its messages anew meanwhile")
         there = [uid for uid in session.uids(0) if uid in stored]
         for at in range(0, len(there), _TIDIED):
             some = there[at : at + _TIDIED]
@@ -395,12 +418,13 @@ def _tidy(store: Store, connection: Connection, folder: str, uidvalidity: int | 
 
 
 def _stored(store: Store, prefix: str) -> set[int]:
-    """Return the UIDs of messages of which everything was read, and a report among it."""
+    """Return the UIDs of messages of which everything was read, a report among it, and the key if there is one."""
     with store.reading() as connection:
         found = connection.execute(
             """
             SELECT source FROM deliveries WHERE starts_with(source, ?)
             GROUP BY source HAVING bool_and(outcome IN ('loaded', 'duplicate'))
+                AND NOT bool_or(coalesce(authentication, '') = 'temporary-error')
             """,
             [prefix],
         ).fetchall()

@@ -270,7 +270,7 @@ class Run:
     def load(self, source: Source) -> Summary:
         """Read a source to its end, or until stopped, and return what was stored."""
         interrupted, put = False, self._began
-        with _no_garbage_collection(), _Writer(self._store, self._now) as writer:
+        with _no_garbage_collection(), _Writer(self._store, self._now, self._stopped) as writer:
             for item in source.deliveries():
                 if isinstance(item, Done):
                     self._done(item.file)
@@ -278,6 +278,9 @@ class Run:
                     self._reached(item)
                 else:
                     self._take(item)
+                    # Of a mail during which it was stopped the signature may not have been checked: read it again.
+                    if item.reached is not None and not self._stopped():
+                        self._reached(item.reached)
                 batch = self._reader.batch
                 now = time.monotonic()
                 if (
@@ -308,19 +311,17 @@ class Run:
 
     def _take(self, delivery: Delivery) -> None:
         self._bytes += len(delivery.content)
-        if delivery.reached is not None:
-            self._reached(delivery.reached)
         origin = Origin(delivery.source, file_name(delivery.source), self._vouch).inside(delivery.member)
         if delivery.again or delivery.source in self._again or origin.source in self._unread:
             self._reader.batch.again.add(origin.source)
         if delivery.refused is not None:
             self._reader.refuse(Refused("", delivery.content, None, delivery.refused), origin)
             return
-        for opened in unpack(delivery.content, origin.name, authenticate=self._authenticate):
+        for opened in unpack(delivery.content, origin.name, authenticate=self._authenticate, is_mail=delivery.is_mail):
             self._reader.take(opened, origin)
 
     def _reached(self, reached: Reached) -> None:
-        self._reader.batch.reached[reached.mailbox, reached.folder] = reached
+        self._reader.batch.reached[reached.account, reached.folder] = reached
 
     def _done(self, file: File) -> None:
         reports = self._reader.reports - self._before_file
@@ -342,10 +343,12 @@ def _unread(store: Store) -> frozenset[str]:
 class _Writer:
     """Stores batches in a thread of its own, one of them waiting at most."""
 
-    def __init__(self, store: Store, now: datetime) -> None:
+    def __init__(self, store: Store, now: datetime, stopped: Callable[[], bool]) -> None:
         self.stored = Stored()
         self._store = store
         self._now = now
+        self._stopped = stopped
+        self._ended = False  # whether there is nothing more to come
         self._queue: Queue[Batch | None] = Queue(maxsize=1)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="tlsrpt writer", daemon=True)
@@ -368,7 +371,15 @@ class _Writer:
             self._queue.put(batch)
 
     def _work(self) -> None:
-        with self._store.staying() as stay:
+        try:
+            self._store_all()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._error = error
+        while not self._ended:  # keep the queue moving until the reader hears of it
+            self._ended = self._queue.get() is None
+
+    def _store_all(self) -> None:
+        with self._store.stoppable(self._stopped), self._store.staying() as stay:
             while True:
                 try:
                     batch = self._queue.get(timeout=_REST)
@@ -376,17 +387,9 @@ class _Writer:
                     stay.leave_if_others_wait()
                     continue
                 if batch is None:
+                    self._ended = True
                     return
-                if self._error is None:  # else keep the queue moving until the reader hears of it
-                    self._write(batch)
-
-    def _write(self, batch: Batch) -> None:
-        try:
-            stored = write(self._store, batch, self._now)
-        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
-            self._error = error
-        else:
-            self.stored = self.stored.plus(stored)
+                self.stored = self.stored.plus(write(self._store, batch, self._now))
 
 
 @contextmanager

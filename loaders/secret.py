@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 _SECONDS = 60.0  # for a command
+_SLICE = 0.1  # seconds after which one looks whether it is to go on
 _SIZE = 64 << 10  # bytes; tokens are long
 KEYRING_SERVICE = "tlsrpt"
+
+Stopped = Callable[[], bool]
 
 
 class SecretError(Exception):
@@ -18,38 +25,82 @@ class SecretError(Exception):
 
 
 class Kept:
-    """A secret that is got once, and once more if it is asked for afresh. Its repr does not show it."""
+    """A secret that is got once, and once more if it is asked for afresh or was refused. Its repr does not show it."""
 
     def __init__(self, get: Callable[[], str]) -> None:
         self._get = get
         self._value: str | None = None
 
-    def __call__(self, *, fresh: bool = False) -> str:
-        """Return the secret. Raises SecretError."""
-        if self._value is None or fresh:
-            self._value = self._get()
-        return self._value
+    def __call__(self, *, fresh: bool = False, stopped: Stopped = lambda: False) -> str:
+        """Return the secret. Raises SecretError, also once `stopped` is true while it is waited for."""
+        value = self._value
+        if value is None or fresh:
+            self._value = value = self._got(stopped)
+        return value
+
+    def _got(self, stopped: Stopped) -> str:
+        del stopped
+        return self._get()
+
+    def forget(self) -> None:
+        """Get it anew the next time: it was refused."""
+        self._value = None
 
 
-def from_command(words: Sequence[str]) -> str:
+class OfCommand(Kept):
+    """The same from a command, which need not be waited for."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(partial(from_command, words))
+        self._words = words
+
+    def _got(self, stopped: Stopped) -> str:
+        return from_command(self._words, stopped)
+
+
+def from_command(words: Sequence[str], stopped: Stopped = lambda: False) -> str:
     """Return the first line that a command writes; no shell reads the words."""
     name = words[0]
     try:
-        done = subprocess.run(  # noqa: S603 - the operator's own command
+        process = subprocess.Popen(  # noqa: S603 - the operator's own command
             list(words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what it says there may hold the secret, and a screen may be open
-            timeout=_SECONDS,
-            check=False,
+            start_new_session=True,  # so that what it started can be ended with it
         )
-    except subprocess.TimeoutExpired:
-        raise SecretError(f"{name}: gave no password within {_SECONDS:g} s") from None
     except (OSError, ValueError) as error:
         raise SecretError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    if done.returncode:
-        raise SecretError(f"{name} ended with {done.returncode}; run it by hand to see why")
-    return _line(done.stdout, name)
+    with process:
+        try:
+            written = _written(process, name, stopped)
+        except BaseException:
+            _kill(process)
+            raise
+    if process.returncode:
+        raise SecretError(f"{name} ended with {process.returncode}; run it by hand to see why")
+    return _line(written, name)
+
+
+def _written(process: subprocess.Popen[bytes], name: str, stopped: Stopped) -> bytes:
+    """Return what a command writes, once it has ended."""
+    until = time.monotonic() + _SECONDS
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_SLICE)[0]
+        if stopped():
+            raise SecretError(f"{name}: stopped")
+        if time.monotonic() > until:
+            raise SecretError(f"{name}: gave no password within {_SECONDS:g} s")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def from_file(path: Path) -> str:

@@ -38,9 +38,10 @@ class Senders:
         self._authserv_id = trusted_authserv_id
         self._flood = flood
 
-    def authenticate(self, message: bytes) -> Authentication:
-        """Return who sent a mail."""
-        return authenticate(message, self._keys, self._now, trusted_authserv_id=self._authserv_id)
+    def authenticate(self, message: bytes, outermost: bool) -> Authentication:  # noqa: FBT001 - as `unpack` asks
+        """Return who sent a mail; only in the outermost one the word of the trusted server is its own."""
+        trusted = self._authserv_id if outermost else ""
+        return authenticate(message, self._keys, self._now, trusted_authserv_id=trusted)
 
     def standing(self, found: Authentication) -> Standing:
         """Return what a report is worth that came in such a mail."""
@@ -56,13 +57,16 @@ class Senders:
 
     def too_many(self, standing: Standing, reading: Reading, received: datetime | None) -> str:
         """Return why a report that came at this time is one too many, "" if it is not."""
-        if self._flood is None or standing.trust != "unverified":
+        if self._flood is None or standing.trust in BELIEVED:
             return ""
         return self._flood.counted(reading, received)
 
 
+BELIEVED = frozenset({"known", "vouched"})
+
+
 class Flood:
-    """Counts the reports without a valid signature by the UTC day that a mailbox got them: anyone can send them.
+    """Counts the reports of unknown senders by the UTC day that a mailbox got them: anyone can send them.
 
     By that day, not by the day of reading, so that the mail of years can be read at once.
     """
@@ -72,19 +76,21 @@ class Flood:
         with store.reading() as connection:
             found = connection.execute(
                 """
-                WITH unverified AS (
+                WITH unknown AS (
                     SELECT reports.report, CAST(reports.received_at AS DATE) AS came
                     FROM reports JOIN deliveries ON deliveries.delivery = reports.delivery
-                    WHERE reports.trust = 'unverified' AND starts_with(deliveries.source, 'imap://')
+                    WHERE reports.trust NOT IN ('known', 'vouched') AND starts_with(deliveries.source, 'imap://')
                 )
                 SELECT came, policy_domain, count(DISTINCT policies.report)
-                FROM policies JOIN unverified ON unverified.report = policies.report
+                FROM policies JOIN unknown ON unknown.report = policies.report
                 GROUP BY came, policy_domain
                 UNION ALL
-                SELECT came, NULL, count(*) FROM unverified GROUP BY came
+                SELECT came, NULL, count(*) FROM unknown GROUP BY came
                 """
             ).fetchall()
-            stored = connection.execute("SELECT content_hash FROM reports WHERE trust = 'unverified'").fetchall()
+            stored = connection.execute(
+                "SELECT content_hash FROM reports WHERE trust NOT IN ('known', 'vouched')"
+            ).fetchall()
         self._counts = Counter({(came, domain): count for came, domain, count in found})
         self._stored = {number for (number,) in stored}
 
@@ -93,11 +99,11 @@ class Flood:
         came = received.date() if received is not None else None
         domains = [(came, domain) for domain in {policy.policy_domain for policy in reading.report.policies}]
         limits = self._limits
-        if self._counts[came, None] >= limits.unverified_per_day:
-            reason = f"more than {limits.unverified_per_day:,} reports of one day without a valid signature"
-        elif any(self._counts[one] >= limits.unverified_per_domain for one in domains):
-            most = limits.unverified_per_domain
-            reason = f"more than {most:,} reports of one day about a domain without a valid signature"
+        if self._counts[came, None] >= limits.unknown_per_day:
+            reason = f"more than {limits.unknown_per_day:,} reports of one day from senders who are not known"
+        elif any(self._counts[one] >= limits.unknown_per_domain for one in domains):
+            most = limits.unknown_per_domain
+            reason = f"more than {most:,} reports of one day about a domain from senders who are not known"
         else:
             self._counts.update([(came, None), *domains])
             return ""
@@ -124,11 +130,14 @@ def accept(store: Store, reporter: Accepted, note: str, name: str, now: datetime
 
 
 def withdraw(store: Store, reporter: Accepted, now: datetime) -> bool:
-    """Take back that a reporter is accepted; return whether it was. Raises StoreError."""
+    """Take back that a reporter is accepted, without an address for all of them; return whether it was.
+
+    Raises StoreError.
+    """
     with store.writing() as connection:
         found = connection.execute(
             "UPDATE accepted SET withdrawn_at = ?"
-            " WHERE signer = ? AND address = ? AND withdrawn_at IS NULL RETURNING 1",
+            " WHERE signer = ? AND ? IN ('', address) AND withdrawn_at IS NULL RETURNING 1",
             [now, *reporter],
         ).fetchall()
     return bool(found)

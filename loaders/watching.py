@@ -12,6 +12,7 @@ from loaders.mailbox import Connection, Mailbox
 from tlsrpt.limits import MAILBOX_LIMITS, MailboxLimits
 
 _SLICE = 0.2  # seconds after which one looks whether to stop
+_LAST = 0.7  # seconds that all connections have to end in
 _LASTING = {"secret", "login", "certificate", "tls", "folder"}  # kinds of errors that an operator has to mend
 
 
@@ -23,7 +24,7 @@ def watch(
     The server tells of the first folder at once; every `watch_seconds` all folders are due, and a mailbox that
     cannot be reached is too, so that whoever reads it hears why.
     """
-    news: Queue[Mailbox] = Queue()
+    news = _News()
     over = threading.Event()
 
     def ended() -> bool:
@@ -38,27 +39,44 @@ def watch(
     try:
         while not stopped():
             try:
-                yield news.get(timeout=_SLICE)
+                mailbox = news.get(timeout=_SLICE)
             except Empty:
                 continue
+            news.waiting.discard(mailbox.name)
+            yield mailbox
     finally:
         over.set()
+        until = time.monotonic() + _LAST
         for thread in threads:
-            thread.join(timeout=1.0)
+            thread.join(max(0.0, until - time.monotonic()))
 
 
-def _listen(mailbox: Mailbox, news: Queue[Mailbox], stopped: Callable[[], bool], limits: MailboxLimits) -> None:
+class _News(Queue[Mailbox]):
+    """Mailboxes that are due, each once however often its server told of something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: set[str] = set()
+
+    def tell(self, mailbox: Mailbox) -> None:
+        """Let a mailbox be due, unless it is already."""
+        if mailbox.name not in self.waiting:
+            self.waiting.add(mailbox.name)
+            self.put(mailbox)
+
+
+def _listen(mailbox: Mailbox, news: _News, stopped: Callable[[], bool], limits: MailboxLimits) -> None:
     while not stopped():
         try:
             with Connection(mailbox, limits, stopped) as connection:
                 session = connection.session()
                 session.open(mailbox.folders[0])
-                news.put(mailbox)  # what came before the server began to tell
+                news.tell(mailbox)  # what came before the server began to tell
                 while not stopped():
                     session.wait(limits.watch_seconds, limits.poll_seconds)
-                    news.put(mailbox)
+                    news.tell(mailbox)
         except ImapError as error:
-            news.put(mailbox)
+            news.tell(mailbox)
             _pause(limits.lasting_seconds if error.kind in _LASTING else limits.poll_seconds, stopped)
 
 

@@ -332,9 +332,22 @@ def test_of_many_names_the_first_are_told() -> None:
     assert listed([f"n{number}" for number in range(12)]) == "n0, n1, n2, n3, n4 and 7 more"
 
 
-def sequence(content: bytes) -> bytes:
-    """Return a SEQUENCE in DER."""
-    return b"\x30\x82" + len(content).to_bytes(2, "big") + content
+OAKLEY_1 = int(  # RFC 2409 section 6.1
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd"
+    "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a63a3620ffffffffffffffff",
+    16,
+)
+
+
+def sequence(inside: bytes) -> bytes:
+    """Return a SEQUENCE in DER, of more than 127 bytes."""
+    size = len(inside).to_bytes(1 if len(inside) < 256 else 2, "big")
+    return bytes([0x30, 0x80 + len(size)]) + size + inside
+
+
+def content(der: bytes) -> bytes:
+    """Return what is in a SEQUENCE of more than 127 bytes."""
+    return der[2 + (der[1] & 0x7F) :]
 
 
 @pytest.mark.filterwarnings("ignore:Diffie-Hellman")
@@ -343,13 +356,12 @@ def test_a_diffie_hellman_key_is_named_and_never_read() -> None:
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1))
     signed = made.sign(key, hashes.SHA256())
     whole, inner = signed.public_bytes(Encoding.DER), signed.tbs_certificate_bytes
-    numbers = dh.DHPublicNumbers(5, dh.DHParameterNumbers((1 << 1_279) - 1, 2))
-    keys = [
-        one.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        for one in (key.public_key(), numbers.public_key())
-    ]
-    changed = sequence(inner[4:].replace(*keys))
-    found = read(sequence(changed + whole[4 + len(inner) :]))
+    numbers = dh.DHPublicNumbers(5, dh.DHParameterNumbers(OAKLEY_1, 2))
+    as_key = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    before, after = key.public_key().public_bytes(*as_key), numbers.public_key().public_bytes(*as_key)
+    assert before in inner
+    changed = sequence(content(inner).replace(before, after))
+    found = read(sequence(changed + content(whole)[len(inner) :]))
     assert (found.key, found.unreadable) == ("DH", "")
     with pytest.raises(UnsupportedAlgorithm):
         public_key(parsed(found.der))

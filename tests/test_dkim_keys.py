@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import dns.message
@@ -237,3 +239,23 @@ def test_a_run_that_was_stopped_asks_for_nothing_more() -> None:
             asking("s2._domainkey.sender.example")
         assert asking(NAME) == record()
     assert len(server.log) == 1
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_an_answer() -> None:
+    asked = threading.Event()
+    message = report_mail()
+    for number in range(5):
+        message = sign(message, s=f"s{number}")
+
+    def hook(*_: object) -> bytes:
+        asked.set()
+        return b""
+
+    with dns_server(NOTHING, hook=hook) as server:
+        asking = Keys(Settings(resolver=(server.address,)), stopped=asked.is_set)
+        began = time.monotonic()
+        found = authenticate(message, asking, SIGNED)
+        assert time.monotonic() - began < 1.0
+    assert found.state == "temporary-error"
+    assert "the run was stopped" in found.reason
+    assert len({question.name for question in server.log}) == 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from dns_server import Zone, dns_server
-from dovecot import PASSWORD, dovecot
+from dovecot import HOST, PASSWORD, USER, dovecot
 from reports import document
 from shelf import ask, mail
 from signing import SIGNED, record, sign
@@ -16,7 +18,10 @@ from loaders.dkim_keys import Keys
 from loaders.mailbox import Mailbox, Visit, fetch
 from loaders.secret import Kept
 from loaders.senders import Flood, Senders
+from loaders.watching import watch
 from queries import deliveries, mailboxes, reports
+from tlsrpt.authentication import KeyLookupError
+from tlsrpt.delivery import Document, unpack
 from tlsrpt.limits import LIMITS, MAILBOX_LIMITS
 from tlsrpt.published import Settings
 from tlsrpt.reporters import Accepted
@@ -88,8 +93,33 @@ def test_a_report_tells_which_message_it_came_in(server: Dovecot, folder: str) -
     read(store, mailbox(server, folder))
     [(source, mailed)] = ask(store, "SELECT source, mailed FROM deliveries")
     [(validity,)] = ask(store, "SELECT uidvalidity FROM cursors")
-    assert source == f"imap://ours/{folder};UIDVALIDITY={validity}/;UID=1"
+    assert source == f"imap://{USER}@{HOST}/{folder};UIDVALIDITY={validity}/;UID=1"
     assert mailed
+
+
+def test_another_mailbox_under_the_same_name_is_read_from_its_beginning(server: Dovecot, folder: str) -> None:
+    store, box = Store.memory(), mailbox(server, folder)
+    server.deliver(folder, *numbered(1, 2))
+    read(store, box)
+    other = box._replace(account=box.account._replace(user=f"{USER}2"))
+    [visit] = fetch(store, other, NOBODY)  # whose login fails, and whose cursor is its own
+    assert visit.problem is not None
+    assert ask(store, "SELECT account FROM cursors") == [(f"{USER}@{HOST}",)]
+
+
+def test_a_mail_that_looks_like_an_archive_is_a_mail(server: Dovecot, folder: str) -> None:
+    store = Store.memory()
+    message = mail(document(report_id="real"), Return_Path=f"<{'x' * 300}@example.com>")
+    forged = bytearray(b"Return-Path: <" + b"x" * 600 + b"@example.com>\r\n" + message)
+    forged[257:262] = b"ustar"
+    server.deliver(folder, bytes(forged))
+    read(store, mailbox(server, folder, vouch=False))
+    assert ask(store, "SELECT trust, report_id FROM reports") == [("unverified", "real")]
+    assert unpacked(bytes(forged)) == ["real"]
+
+
+def unpacked(content: bytes) -> list[str]:
+    return [json.loads(one.content)["report-id"] for one in unpack(content) if isinstance(one, Document) and one.mail]
 
 
 def test_nothing_in_the_mailbox_changes(server: Dovecot, folder: str) -> None:
@@ -296,6 +326,27 @@ def test_a_password_that_is_refused_is_tried_once(server: Dovecot, folder: str) 
     assert (visit.problem.kind, len(asked)) == ("login", 1)
 
 
+def test_watching_ends_within_a_second_though_no_mailbox_does(server: Dovecot) -> None:
+    over = threading.Event()
+    waiting = threading.Barrier(4)
+
+    def password() -> str:
+        waiting.wait(20)
+        over.wait(20)
+        return PASSWORD
+
+    boxes = [mailbox(server, "INBOX", secret=Kept(password))._replace(name=f"box-{number}") for number in range(3)]
+    stop = threading.Event()
+    watching = threading.Thread(target=lambda: list(watch(boxes, stop.is_set)))
+    watching.start()
+    waiting.wait(20)
+    began = time.monotonic()
+    stop.set()
+    watching.join()
+    assert time.monotonic() - began < 1.0
+    over.set()
+
+
 # Who sent it
 
 
@@ -355,10 +406,32 @@ def test_a_server_whose_word_is_trusted_stands_in_for_the_signature(server: Dove
     assert {row.report_id: row.trust for row in reports.newest(store)} == {"told": "signed", "forged": "unverified"}
 
 
+def test_the_word_of_the_trusted_server_counts_in_the_outermost_mail_alone(server: Dovecot, folder: str) -> None:
+    store = Store.memory()
+    told = b"Authentication-Results: mx.example.com; dkim=pass header.d=google.com\r\n"
+    inner = told + mail(document(report_id="forged"), From="<noreply-smtp-tls-reporting@google.com>")
+    outer = b"From: evil@evil.example\r\nSubject: fwd\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n"
+    server.deliver(folder, outer + inner, told.replace(b"pass", b"none") + outer + inner)
+    senders = Senders(None, (), SIGNED, trusted_authserv_id="mx.example.com")
+    read(store, mailbox(server, folder, vouch=False), senders=senders)
+    assert ask(store, "SELECT DISTINCT trust FROM reports") == [("unverified",)]
+
+
+def test_a_message_whose_key_could_not_be_had_is_not_deleted(server: Dovecot, folder: str) -> None:
+    def nobody(_: str) -> bytes:
+        raise KeyLookupError("no answer")
+
+    store = Store.memory()
+    server.deliver(folder, signed("s1"), *numbered(1))
+    read(store, mailbox(server, folder, vouch=False, after="delete"), senders=Senders(nobody, (), SIGNED))
+    assert {row.report_id: row.trust for row in reports.newest(store)} == {"s1": "unchecked", "r1": "unverified"}
+    assert len(server.messages(folder)) == 1
+
+
 def test_a_flood_without_signatures_is_bounded_and_says_so(server: Dovecot, folder: str) -> None:
     store, box = Store.memory(), mailbox(server, folder, vouch=False)
     server.deliver(folder, *numbered(*range(6)))
-    limits = MAILBOX_LIMITS._replace(unverified_per_domain=4)
+    limits = MAILBOX_LIMITS._replace(unknown_per_domain=4)
 
     def senders() -> Senders:
         return Senders(None, (), SIGNED, flood=Flood(store, limits))
@@ -366,7 +439,7 @@ def test_a_flood_without_signatures_is_bounded_and_says_so(server: Dovecot, fold
     done = read(store, box, senders=senders())
     assert (done.summary.reports, done.summary.refused) == (4, 2)
     assert {row.reason for row in deliveries.refused(store)} == {
-        "more than 4 reports of one day about a domain without a valid signature"
+        "more than 4 reports of one day about a domain from senders who are not known"
     }
     # What is stored already is no flood, and what was refused is refused once.
     again = read(store, box, senders=senders(), anew=True)

@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from test_cli import Ended, run
 from test_fetch import OTHER, numbered, quoted, signed
 
 from queries import mailboxes, reports
-from tlsrpt.store import Store
+from tlsrpt.store import Gate, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -313,6 +314,74 @@ def test_watching_reads_what_arrives_and_ends_within_a_second(world: World, fold
     assert len(reports.newest(world.store)) == 2
 
 
+def ends(process: subprocess.Popen[bytes]) -> int:
+    """Press Ctrl-C, and return the exit status unless it takes more than a second."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    status = process.wait(timeout=5)
+    assert time.monotonic() - began < 1.0
+    return status
+
+
+def hanging(home: Path) -> tuple[Path, list[str]]:
+    """Return a command that gives no password, and a pipe that it holds open as long as any of it is left."""
+    pipe = home / "pipe"
+    os.mkfifo(pipe)
+    return pipe, ["sh", "-c", f"exec 3> {pipe}; sleep 1000 & sleep 1000"]
+
+
+@pytest.mark.parametrize("options", [[], ["--watch"]])
+def test_a_command_for_a_password_that_hangs_does_not_keep_it_from_ending(
+    world: World, folder: str, options: list[str]
+) -> None:
+    pipe, command = hanging(world.home)
+    world.configure(folder, password_file=None, password_command=command)
+    with world.running("fetch", *options) as process, pipe.open("rb") as held:
+        assert ends(process) == 130
+        assert held.read() == b""  # nobody is left who could write
+
+
+def test_a_prompt_for_a_password_ends_at_the_first_ctrl_c(world: World, folder: str) -> None:
+    world.configure(folder, password_file=None)
+    with Program(["fetch"], world.environment) as program:
+        program.wait_for(f"password of {USER} at localhost: ")
+        program.press("\x03")
+        assert program.ended() == 130
+
+
+def test_a_resolver_that_keeps_silent_does_not_keep_it_from_ending_and_the_mail_is_checked_the_next_time(
+    world: World, folder: str
+) -> None:
+    asked, silent = threading.Event(), True
+
+    def hook(*_: object) -> bytes | None:
+        asked.set()
+        return b"" if silent else None
+
+    world.server.deliver(folder, signed("s1"))
+    with dns_server(Zone("sender.example", f"s1._domainkey 60 IN TXT {quoted(record())}"), hook=hook) as running:
+        world.configure(folder, vouch=False, more=f'[live]\nresolver = ["{running.address}"]')
+        with world.running("fetch") as process:
+            assert asked.wait(20)
+            assert ends(process) == 130
+        silent = False
+        assert world.run("fetch").status == 0
+    assert trusts(world) == {"s1": "signed"}
+    assert ask(world.store, "SELECT count(*) FROM deliveries") == [(1,)]
+
+
+def test_a_store_that_another_program_holds_does_not_keep_it_from_ending(world: World, folder: str) -> None:
+    world.configure(folder)
+    with world.running("fetch", "--watch") as process:
+        while "watching" not in line(process):
+            assert process.poll() is None
+        with Gate(world.database, write=True, until=time.monotonic() + 20) as gate:
+            world.server.deliver(folder, *numbered(1))
+            while not gate.others_wait():
+                assert process.poll() is None
+            assert ends(process) == 0
+
+
 def test_no_list_of_processes_has_the_password(world: World, folder: str) -> None:
     world.server.deliver(folder, *numbered(1))
     world.configure(folder)
@@ -362,6 +431,8 @@ def test_a_reporter_is_accepted_and_that_is_taken_back(world: World, folder: str
     assert world.run("accept", "sender.example", "--withdraw").status == 0
     assert trusts(world) == {"s1": "signed", "s2": "signed", "r1": "unverified"}
     assert world.run("accept", "sender.example", "--withdraw").status == 1
+    assert world.run("accept", "never.example").status == 2
+    assert world.run("accept", "never.example", "--everyone").status == 0
 
 
 def test_a_reporter_of_the_configuration_is_known(world: World, folder: str, resolver: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
+from dovecot import PASSWORD
 from scripted_imap import OPENED, Client, Script, scripted
 
 from loaders.imap import Account, Described, ImapError, Opened, Session
@@ -679,7 +681,7 @@ def test_nothing_is_removed_where_others_would_go_with_it(act: Act) -> None:
 
     failed = error(script, changing(act))
     assert (failed.kind, str(failed)) == (
-        "protocol",
+        "folder",
         "the server cannot remove single messages (neither MOVE nor UIDPLUS)",
     )
     assert not re.search("EXPUNGE|STORE|COPY|MOVE", "\n".join(received))
@@ -941,6 +943,75 @@ def test_no_password_is_told_whatever_the_server_says_of_it(
     told = shown(raised.value, caplog)
     assert SECRET not in told
     assert said not in told
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+@pytest.mark.parametrize(
+    ("auth", "secret"),
+    [
+        ("login", SECRET),
+        ("login", PASSWORD),
+        ("plain", PASSWORD),
+        ("plain", "päss CANARY wörd"),
+        ("plain", "ключ от ящика"),
+        ("xoauth2", SECRET),
+        ("oauthbearer", SECRET),
+    ],
+)
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        lambda secret, _: secret,
+        lambda secret, _: secret.upper(),
+        lambda secret, _: secret[:9],
+        lambda secret, _: _escaped(secret),
+        lambda secret, _: _escaped(_escaped(secret)),
+        lambda secret, _: repr(secret.encode()),
+        lambda secret, _: secret.encode().decode("latin-1"),
+        lambda secret, _: base64.b64encode(secret.encode()).decode(),
+        lambda secret, _: base64.b64encode(f"x{secret}".encode()).decode(),
+        lambda secret, _: base64.b64encode(f"{secret}xx".encode()).decode().rstrip("="),
+        lambda _, sent: sent,
+        lambda _, sent: repr(sent.encode()),
+    ],
+)
+@pytest.mark.parametrize(
+    "answer", ["{tag} NO [AUTHENTICATIONFAILED] not {}", "* BYE it is {}", "{tag} BAD {}", "what? {}"]
+)
+def test_nothing_of_a_password_is_told_in_whatever_form_a_server_repeats_it(
+    auth: str, secret: str, repeated: Callable[[str, str], str], answer: str
+) -> None:
+    def script(client: Client) -> None:
+        word = "LOGIN" if auth == "login" else "AUTHENTICATE"
+        tag = client.until(word, capabilities=f"IMAP4rev1 AUTH={auth.upper()}")
+        if auth != "login":
+            client.send("+ ")
+            client.read()
+        sent = client.received[-1].partition("LOGIN ")[2] or client.received[-1]
+        client.send(answer.format(repeated(secret, sent), tag=tag))
+
+    with scripted(script) as port, soon(), pytest.raises(ImapError) as raised:
+        Session.connect(account(port, auth=auth), secret, limits=QUICK)
+    assert str(raised.value) in {
+        "the server says: [AUTHENTICATIONFAILED] …",
+        "the server says: …",
+        "the server does not make sense: …",
+        "an answer cannot be read: …",
+        "the server closed the connection",
+    }
+
+
+def test_the_words_of_a_server_are_told_where_nothing_of_the_password_is_in_them() -> None:
+    def script(client: Client) -> None:
+        tag = client.until("LOGIN")
+        client.send(f"{tag} NO [ALERT] a password for this program is needed: https://mail.example/help")
+        client.wait()
+
+    failed = refused(script, auth="login")
+    assert str(failed) == "the server says: [ALERT] a password for this program is needed: https://mail.example/help"
 
 
 def test_no_session_shows_its_password() -> None:

@@ -11,10 +11,12 @@ import mailbox
 import os
 import random
 import tarfile
+import threading
 import zipfile
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +36,11 @@ from tlsrpt.parse import RefusedEntry, parse
 from tlsrpt.store import Store, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reports import Document
+
+    from loaders import Delivery, Done
 
 
 def numbers(summary: Summary) -> tuple[int, int, int, int]:
@@ -592,6 +598,50 @@ def test_a_store_that_cannot_be_written_says_so_and_ends_the_load(
         connection.execute("CREATE UNIQUE INDEX one_a_day ON reports (day)")
     with pytest.raises(StoreError, match=r"(?i)duplicate key"):
         put(store, *some(10))
+
+
+def _not_staying(_: Store) -> NoReturn:
+    raise StoreError("the disk is full")
+
+
+@contextmanager
+def _not_leaving(store: Store) -> Iterator[object]:
+    with STAYING(store) as stay:
+        yield stay
+    raise StoreError("the disk is full")
+
+
+STAYING = Store.staying
+
+
+@pytest.mark.parametrize("staying", [_not_staying, _not_leaving])
+def test_what_goes_wrong_with_the_store_beside_batches_ends_the_load_too(
+    monkeypatch: pytest.MonkeyPatch, staying: object
+) -> None:
+    monkeypatch.setattr(run_module, "_BATCH_REPORTS", 2)
+    monkeypatch.setattr(Store, "staying", staying)
+    with pytest.raises(StoreError, match="the disk is full"):
+        put(Store.memory(), *some(10))
+
+
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_two_loads_into_one_store_at_a_time_do_not_wait_for_each_other_to_end(tmp_path: Path, kind: str) -> None:
+    store = Store.memory() if kind == "memory" else Store.open(tmp_path / "s.duckdb", create=True)
+    begun, over = threading.Event(), threading.Event()
+
+    class Slow(Deliveries):
+        def deliveries(self) -> Iterator[Delivery | Done]:
+            begun.set()
+            assert over.wait(20)
+            yield from super().deliveries()
+
+    slow = threading.Thread(target=load, args=[Slow(*some(20)), store], kwargs={"vouch": True})
+    slow.start()
+    begun.wait()
+    assert put(store, *some(10)).reports == 10
+    over.set()
+    slow.join()
+    assert domains.totals(store).reports == 20
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dovecot import PASSWORD, USER, dovecot
 from screen import agree, lines, press, settled, text, until
+from scripted_imap import Client, scripted
 from stories import POISONS, TODAY, small, stored, write
 from test_fetch import numbered
+from test_fetch_command import hanging
 from test_published_screen import SIZES, STRANGE
 
 from queries import reports
@@ -222,6 +226,74 @@ async def test_escape_stops_what_is_being_done(
             await until(pilot, lambda: "working" not in text(app))
             assert isinstance(app.screen, MailboxScreen)
             await settled(pilot)
+
+
+async def test_reading_that_was_stopped_can_be_begun_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Dovecot
+) -> None:
+    connected: list[Client] = []
+
+    def script(client: Client) -> None:
+        connected.append(client)
+        if len(connected) == 1:
+            client.wait()
+        else:
+            client.obey(opened=["* 0 EXISTS", "* OK [UIDVALIDITY 7] ."])
+
+    with scripted(script) as port:
+        box = reachable(server, tmp_path, **asked_file(tmp_path)) | {"host": "127.0.0.1", "port": port, "auth": "plain"}
+        configure(tmp_path, monkeypatch, work=box | {"tls": "none", "folders": ["INBOX"]})
+        app = Workbench(Evidence(visited(tmp_path / "s.duckdb")))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settled(pilot)
+            await press(pilot, "4")
+            await pilot.press("F")
+            await until(pilot, lambda: bool(connected))
+            assert isinstance(app.screen, MailboxScreen)
+            assert app.screen.step_back()  # as Esc and F, quicker than the first one can end
+            app.screen.action_fetch()
+            await until(pilot, lambda: "Read now" in text(app))
+            await settled(pilot)
+    assert len(connected) == 2
+
+
+@pytest.mark.parametrize("key", ["escape", "q"])
+async def test_a_command_for_a_password_that_hangs_is_ended_with_what_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Dovecot, key: str
+) -> None:
+    pipe, command = hanging(tmp_path)
+    configure(tmp_path, monkeypatch, work=reachable(server, tmp_path, password_command=command))
+    app = Workbench(Evidence(tmp_path / "s.duckdb"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await press(pilot, "4")
+        await pilot.press("F")
+        with await asyncio.to_thread(pipe.open, "rb") as held:
+            began = time.monotonic()
+            await pilot.press(key)
+            assert await asyncio.to_thread(held.read) == b""  # nobody is left who could write
+            assert time.monotonic() - began < 1.0
+
+
+async def test_a_password_is_in_no_description_of_what_is_being_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Dovecot
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        configure(tmp_path, monkeypatch, work=reachable(server, tmp_path) | {"port": port})
+        app = Workbench(Evidence(tmp_path / "s.duckdb"))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settled(pilot)
+            await press(pilot, "4")
+            for key in ("p", "F"):
+                await pilot.press(key)
+                await until(pilot, lambda: isinstance(app.screen, Form))
+                await pilot.press(*PASSWORD, "enter")
+                await until(pilot, lambda: "working; Esc stops" in text(app))
+                [worker] = [worker for worker in app.workers if worker.group == "mailbox" and worker.is_running]
+                assert "CANARY" not in worker.description + repr(worker)
+                await pilot.press("escape")
+                await settled(pilot)
 
 
 async def test_names_and_answers_of_servers_are_shown_and_do_nothing(

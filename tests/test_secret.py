@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from loaders import secret
-from loaders.secret import Kept, SecretError
+from loaders.secret import Kept, OfCommand, SecretError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,25 @@ def test_what_went_wrong_with_a_command_is_told_without_what_it_wrote(
         secret.from_command([sys.executable, "-c", code])
     assert CANARY not in str(caught.value)
     assert CANARY not in "".join(capfd.readouterr())
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    runs = threading.Event()
+
+    def listen() -> None:
+        with pipe.open("rb") as reading:
+            runs.set()
+            reading.read()  # to its end: nobody is left who could write
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    words = ["sh", "-c", f"exec 3> {pipe}; sleep 1000 & sleep 1000"]
+    with pytest.raises(SecretError, match="sh: stopped"):
+        OfCommand(words)(stopped=runs.is_set)
+    listening.join(timeout=20)
+    assert not listening.is_alive()
 
 
 def test_a_command_that_is_not_there_is_named() -> None:

@@ -243,6 +243,56 @@ def test_a_writer_that_stays_lets_others_in_between_its_transactions(tmp_path: P
     assert 4 < counts[0] < 2_000
 
 
+def test_two_threads_that_stay_take_turns_and_others_read_meanwhile(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    [(before,)] = ask(store, "SELECT count(*) FROM properties")
+    met = threading.Barrier(2, timeout=20)
+
+    def stay(name: str) -> None:
+        with store.staying():
+            met.wait()
+            for number in range(20):
+                with store.writing() as connection:
+                    connection.execute("INSERT INTO properties VALUES (?, '')", [f"{name}{number}"])
+            met.wait()
+
+    threads = [threading.Thread(target=stay, args=[name]) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    counts = [before]
+    while any(thread.is_alive() for thread in threads):
+        counts.append(ask(store, "SELECT count(*) FROM properties")[0][0])
+    assert counts == sorted(counts)
+    assert ask(store, "SELECT count(*) FROM properties") == [(before + 40,)]
+
+
+def test_waiting_for_a_store_can_be_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    store = Store.open(path, create=True)
+    stop = threading.Event()
+    with Gate(path, write=True, until=time.monotonic() + 20) as gate:
+        said: list[str] = []
+
+        def use() -> None:
+            with pytest.raises(StoreError) as raised, store.stoppable(stop.is_set), store.writing():
+                pass
+            said.append(str(raised.value))
+
+        using = threading.Thread(target=use)
+        using.start()
+        while not gate.others_wait():
+            assert using.is_alive()
+        began = time.monotonic()
+        stop.set()
+        using.join()
+        assert time.monotonic() - began < 0.5
+    assert said == [f"{path} is in use by process {os.getpid()}; try again when it is done"]
+    # Who need not wait is not kept from it, so that what was done until then is not lost.
+    with store.stoppable(stop.is_set), store.writing() as connection:
+        connection.execute("INSERT INTO properties VALUES ('last', '')")
+    assert ("last", "") in ask(store, "FROM properties")
+
+
 def test_a_gate_tells_whether_others_wait(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     until = time.monotonic() + 20

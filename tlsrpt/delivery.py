@@ -47,13 +47,20 @@ class Skipped(NamedTuple):
 
 
 Opened = Document | Refused | Skipped
-Authenticate = Callable[[bytes], "Authentication"]  # of one whole message, without a "From " line
+# Of one whole message, without a "From " line, and whether it is the outermost: what a mail server wrote into
+# its headers says nothing in a mail that came inside another.
+Authenticate = Callable[[bytes, bool], "Authentication"]
 
 
 def unpack(
-    content: bytes, name: str = "", limits: Limits = LIMITS, authenticate: Authenticate | None = None
+    content: bytes,
+    name: str = "",
+    limits: Limits = LIMITS,
+    authenticate: Authenticate | None = None,
+    *,
+    is_mail: bool = False,
 ) -> Iterator[Opened]:
-    """Yield what is in one file, archive member or mail message.
+    """Yield what is in one file, archive member or mail message; `is_mail` says that it can be nothing but mail.
 
     For any bytes this ends, with bounded memory and without an exception. A mail without a TLS report is one
     Skipped, whatever else it holds. `authenticate` is asked about each mail that is to carry a report, and
@@ -63,7 +70,7 @@ def unpack(
         return iter([Refused(name, content, None, larger_than(limits.message_size))])
     announced = _REPORT_NAME.search(name) is not None
     around = _Around(limits, _Room(limits.documents_size), announced=announced, authenticate=authenticate)
-    return _open(content, name, around)
+    return (_mail if is_mail else _open)(content, name, around)
 
 
 # RFC 8460 section 5.1: sender "!" policy-domain "!" begin "!" end, and perhaps a unique-id.
@@ -125,7 +132,8 @@ def _kind_but_mail(content: bytes) -> str:
     if content.startswith((archive.ZIP, archive.EMPTY_ZIP)):
         return "zip"
     head = content[:264]
-    if archive.is_tar(head):
+    # Whoever writes a mail can put the mark of a tar at its place among the headers.
+    if archive.is_tar(head) and not mail.is_mail(content, LIMITS):
         return "tar"
     text = _text_head(head)
     if text.startswith((b"{", b"[")):
@@ -343,7 +351,8 @@ def _mail(content: bytes, name: str, around: _Around) -> Iterator[Opened]:
 def _authenticated(described: Mail, message: bytes, around: _Around) -> Mail:
     if around.authenticate is None:
         return described
-    return described._replace(authentication=around.authenticate(message))
+    outermost = not around.mails and not around.containers
+    return described._replace(authentication=around.authenticate(message, outermost))
 
 
 def _unread_mail(content: bytes, name: str, described: Mail | None, reason: str) -> Opened:

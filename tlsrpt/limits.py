@@ -114,8 +114,8 @@ class MailboxLimits(NamedTuple):
     poll_seconds: float = 60.0  # between questions for news to a server that does not tell by itself
     watch_seconds: float = 540.0  # after which all folders are looked at, news or not
     lasting_seconds: float = 900.0  # before another try at what an operator has to mend
-    unverified_per_day: int = 1_000  # reports stored
-    unverified_per_domain: int = 100  # likewise, a policy domain
+    unknown_per_day: int = 1_000  # reports stored
+    unknown_per_domain: int = 100  # likewise, a policy domain
 
 
 MAILBOX_LIMITS = MailboxLimits()

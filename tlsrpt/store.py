@@ -16,7 +16,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -34,6 +34,8 @@ else:
 
 # How long one waits for a store that another process uses, before saying so.
 PATIENCE = 30.0  # seconds
+# And how much longer once one is stopped: others often are done with it in less.
+_LAST = 0.1  # seconds
 
 # SQL over strangers' data reads and writes no files, loads no code and changes no setting.
 _LOCKED_DOWN: Mapping[str, str] = {
@@ -59,6 +61,10 @@ _WRITING = {
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 
 
+def _never() -> bool:
+    return False
+
+
 class StoreError(Exception):
     """The store cannot be used; the message says why and what helps."""
 
@@ -75,7 +81,8 @@ class Store:
         self._memory = duckdb.connect(":memory:", config=dict(_LOCKED_DOWN)) if path is None else None
         self._writers = threading.Lock()  # in memory: one writer at a time, as with a file
         self._here = threading.local()
-        self._stay: _Stay | None = None
+        self._stays: tuple[_Stay, ...] = ()
+        self._staying = threading.Lock()  # while they change
         self._views_made = False
 
     @classmethod
@@ -132,19 +139,35 @@ class Store:
                 self._here.connection = None
 
     @contextmanager
+    def stoppable(self, stopped: Callable[[], bool]) -> Iterator[None]:
+        """Let no use inside this, in the same thread, wait for others any more once `stopped` is true."""
+        before = self._stopped
+        self._here.stopped = stopped
+        try:
+            yield
+        finally:
+            self._here.stopped = before
+
+    @property
+    def _stopped(self) -> Callable[[], bool]:
+        stopped: Callable[[], bool] = getattr(self._here, "stopped", _never)
+        return stopped
+
+    @contextmanager
     def _looking(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor of what is open already, in memory or for a stay, else a connection to the file."""
         if self._memory is not None:
             with self._memory.cursor() as cursor:
                 yield cursor
             return
-        if (stay := self._stay) is not None and (borrowed := stay.borrow()) is not None:
-            try:
-                with borrowed:
-                    yield borrowed
-            finally:
-                stay.give_back()
-            return
+        for stay in self._stays:
+            if (borrowed := stay.borrow()) is not None:
+                try:
+                    with borrowed:
+                        yield borrowed
+                finally:
+                    stay.give_back()
+                return
         with self._opened(write=False) as (connection, _):
             yield connection
 
@@ -154,7 +177,7 @@ class Store:
 
         Raises StoreError if the store cannot be written.
         """
-        stay = self._stay if self._stay is not None and self._stay.thread == threading.get_ident() else None
+        stay = next((stay for stay in self._stays if stay.thread == threading.get_ident()), None)
         with ExitStack() as stack:
             if self._memory is not None:
                 stack.enter_context(self._writers)
@@ -187,22 +210,24 @@ class Store:
         """Keep the file open between the transactions of this thread, as long as nobody else waits for it.
 
         Closing writes everything into its final place, which is dear for each batch of a long load. Other
-        threads of this process read through what is open. One thread stays at a time.
+        threads of this process read through what is open; those that stay too take turns, as processes do.
         """
-        assert self._stay is None
-        self._stay = stay = _Stay(self)
+        stay = _Stay(self)
+        with self._staying:
+            self._stays += (stay,)
         try:
             yield stay
         finally:
-            self._stay = None
+            with self._staying:
+                self._stays = tuple(other for other in self._stays if other is not stay)
             stay.leave()
 
     @contextmanager
     def _opened(self, *, write: bool) -> Iterator[tuple[duckdb.DuckDBPyConnection, Gate]]:
         assert self.path is not None
-        until = time.monotonic() + PATIENCE
-        with Gate(self.path, write=write, until=until) as gate, _private_files(self.path):
-            connection = _connect(self.path, write=write, until=until)
+        until, stopped = time.monotonic() + PATIENCE, self._stopped
+        with Gate(self.path, write=write, until=until, stopped=stopped) as gate, _private_files(self.path):
+            connection = _connect(self.path, write=write, until=until, stopped=stopped)
             try:
                 if write and not self._views_made:
                     _bring_up(connection)
@@ -236,7 +261,7 @@ class Store:
 # Opening a file that others use too.
 
 
-def _connect(path: Path, *, write: bool, until: float) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, *, write: bool, until: float, stopped: Callable[[], bool]) -> duckdb.DuckDBPyConnection:
     config: dict[str, Any] = dict(_LOCKED_DOWN)
     if write:
         config |= _WRITING
@@ -247,12 +272,14 @@ def _connect(path: Path, *, write: bool, until: float) -> duckdb.DuckDBPyConnect
         except duckdb.Error as error:
             if "Could not set lock" not in str(error):
                 raise StoreError(f"{path} cannot be opened: {_first_line(error)}") from error
+            if stopped():
+                until = min(until, time.monotonic() + _LAST)
             if time.monotonic() > until:
                 holder = _HOLDER.search(str(error))
                 whom = f"process {holder[1]}" if holder else "another process"
                 raise _in_use(path, whom) from error
         time.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
+        pause = min(pause * 1.5, _LAST)
 
 
 @contextmanager
@@ -273,13 +300,14 @@ class Gate:
 
     Who waits holds the turnstile: a writer alone, readers together. So a writer that waits is overtaken by
     nobody, and whoever is inside can tell that others wait. The kernel lets go of both locks when a process
-    dies. Entering raises StoreError when it is `until` (time.monotonic).
+    dies. Entering raises StoreError when it is `until` (time.monotonic), or soon after `stopped` is true.
     """
 
-    def __init__(self, path: Path, *, write: bool, until: float) -> None:
+    def __init__(self, path: Path, *, write: bool, until: float, stopped: Callable[[], bool] = _never) -> None:
         self._path = path
         self._write = write
         self._until = until
+        self._stopped = stopped
         self._turnstile = self._room = -1
 
     def __enter__(self) -> Self:
@@ -327,6 +355,8 @@ class Gate:
             try:
                 fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
+                if self._stopped():
+                    self._until = min(self._until, time.monotonic() + _LAST)
                 if time.monotonic() > self._until:
                     raise _in_use(self._path, self._holder()) from None
             else:

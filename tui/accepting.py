@@ -27,8 +27,16 @@ _NAMED = 5  # addresses that a message names
 
 
 @one_line
-def accept(
-    database: Path, reporter: str | None, *, address: str, note: str, who: str | None, withdraw: bool, form: str
+def accept(  # noqa: PLR0913 - the options of the command
+    database: Path,
+    reporter: str | None,
+    *,
+    address: str,
+    everyone: bool,
+    note: str,
+    who: str | None,
+    withdraw: bool,
+    form: str,
 ) -> int:
     """Accept a reporter or take that back; without one, list who signed reports. Return the exit status."""
     if reporter is None:
@@ -38,7 +46,7 @@ def accept(
         wanted = Accepted(config.domain(reporter), address.lower())
     except ValueError as error:
         raise click.UsageError(f"{reporter}: {error}") from error
-    if address and not address.lower().rpartition("@")[2].endswith(wanted.signer):
+    if address and not f".{address.lower().rpartition('@')[2]}".endswith(f".{wanted.signer}"):
         raise click.UsageError(f"--address {address}: not an address at {wanted.signer}")
     store = Store.open(database, create=True)
     if withdraw:
@@ -46,27 +54,37 @@ def accept(
             raise click.ClickException(f"{wanted.signer} {wanted.address} is not accepted, so nothing to take back")
         click.echo(f"{safe(wanted.signer)} is no longer accepted", err=True)
     else:
-        _accept(store, wanted, note, who)
+        _accept(store, wanted, note, who, everyone=everyone)
     regraded(store, configured)
     return 0
 
 
-def _accept(store: Store, wanted: Accepted, note: str, who: str | None) -> None:
+def _accept(store: Store, wanted: Accepted, note: str, who: str | None, *, everyone: bool) -> None:
     signed = [one for one in reporters.signed(store) if one.signer == wanted.signer]
-    addresses = sorted({one.address for one in signed})
-    if len(addresses) > 1 and not wanted.address:
-        # Many people may write from such a domain, as at a provider of mail for everybody.
-        named = ", ".join(addresses[:_NAMED]) + (", …" if len(addresses) > _NAMED else "")
-        raise click.UsageError(
-            f"{wanted.signer} signed reports from {len(addresses)} addresses: choose one with --address ({named})"
-        )
+    if not wanted.address and not everyone:
+        wanted = wanted._replace(address=_only(wanted.signer, sorted({one.address for one in signed})))
     if any((one.signer, one.address) == wanted for one in reporters.accepted(store)):
-        click.echo(f"{safe(wanted.signer)} is accepted already", err=True)
+        click.echo(f"{safe(wanted.signer)} {safe(wanted.address)} is accepted already", err=True)
         return
     senders.accept(store, wanted, note, _who(who), utc_now())
     reports = sum(one.reports for one in signed if wanted.address in {"", one.address})
     so_far = f"with {count(reports, 'report')}" if reports else "of whom no signed report came so far"
-    click.echo(f"accepted {safe(wanted.signer)} {safe(wanted.address)}".rstrip() + f", {so_far}", err=True)
+    whom = f"reports from {safe(wanted.address)}" if wanted.address else "whoever writes"
+    click.echo(f"accepted {whom} signed by {safe(wanted.signer)}, {so_far}", err=True)
+
+
+def _only(signer: str, addresses: list[str]) -> str:
+    """Return the one address that a domain signed reports for. Raises UsageError if it is not one.
+
+    Whoever else has a mailbox at that domain gets its signature as well, as at a provider for everybody.
+    """
+    if len(addresses) == 1 and addresses[0]:
+        return addresses[0]
+    seen = f"signed reports from {len(addresses)} addresses" if addresses else "signed no report so far"
+    named = f" ({', '.join(addresses[:_NAMED])}{', …' if len(addresses) > _NAMED else ''})" if addresses else ""
+    raise click.UsageError(
+        f"{signer} {seen}: choose one with --address{named}, or believe whoever it signs for with --everyone"
+    )
 
 
 def _listed(database: Path, form: str) -> int:

@@ -12,17 +12,19 @@ from tlsrpt.store import Store, utc_now
 from tui.words import count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tlsrpt.authentication import KeyOf
     from tui.config import Config
 
 
-def keys(configured: Config) -> KeyOf | None:
+def keys(configured: Config, stopped: Callable[[], bool] = lambda: False) -> KeyOf | None:
     """Return what finds the keys of signatures, None if nobody is to be asked."""
     if configured.dkim.check == "off":
         return None
     from loaders.dkim_keys import Keys  # noqa: PLC0415 - DNS only where somebody is asked
 
-    return Keys(configured.live.settings())
+    return Keys(configured.live.settings(), configured.accepted(), stopped=stopped)
 
 
 def of_mail(store: Store, configured: Config, found: KeyOf | None) -> Senders:

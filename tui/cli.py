@@ -303,6 +303,7 @@ def config_show() -> int:
 @program.command()
 @click.argument("reporter", required=False, metavar="[REPORTER]")
 @click.option("--address", default="", metavar="ADDRESS", help="Only reports from this address.")
+@click.option("--everyone", is_flag=True, help="Reports from every address that it signs for.")
 @click.option("--note", default="", metavar="TEXT", help="Why.")
 @click.option("--name", "who", metavar="WHO", help="Who says so, else the user of this machine.")
 @click.option("--withdraw", is_flag=True, help="Take it back.")

@@ -98,6 +98,12 @@ def _words(value: object) -> object:
     return tuple(shlex.split(value)) if isinstance(value, str) else value
 
 
+def _named(folder: str) -> str:
+    """Return the name of a folder; that of INBOX may be written in any case (RFC 9051 section 5.1)."""
+    return "INBOX" if folder.upper() == "INBOX" else folder
+
+
+_Folder = Annotated[_Text, AfterValidator(_named)]
 _Command = Annotated[tuple[_Text, ...], BeforeValidator(_words), Field(max_length=100)]
 
 
@@ -117,11 +123,11 @@ class Mailbox(BaseModel):
     password_file: _Text = ""
     password_credential: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$|^$")] = ""
     keyring: bool = False
-    folders: Annotated[tuple[Annotated[_Text, Field(min_length=1)], ...], Field(min_length=1, max_length=100)] = (
+    folders: Annotated[tuple[Annotated[_Folder, Field(min_length=1)], ...], Field(min_length=1, max_length=100)] = (
         "INBOX",
     )
     after: Literal["keep", "move", "delete"] = "keep"
-    move_to: _Text = ""
+    move_to: _Folder = ""
     trusted_authserv_id: _Text = ""
     vouch: bool = False
 

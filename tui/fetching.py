@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,18 +15,17 @@ import click
 from loaders import Summary, secret
 from loaders.imap import Account
 from loaders.mailbox import Mailbox, Visit, fetch
-from loaders.secret import Kept, SecretError
+from loaders.secret import Kept, OfCommand, SecretError
 from loaders.watching import watch as news
-from tlsrpt.store import Store
+from tlsrpt.store import Store, StoreError
 from tui import believing, config
-from tui.progress import Fetching, believable, interruptible
+from tui.progress import Fetching, believable, ending_at_once, interruptible
 from tui.running import INTERRUPTED, REFUSALS, one_line
 from tui.text import PROSE, safe
 from tui.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from loaders import Status
     from loaders.imap import ImapError
@@ -72,11 +72,11 @@ def mailboxes(configured: config.Config, names: Sequence[str], ask: Callable[[st
 
 def mailbox(name: str, given: config.Mailbox, ask: Callable[[str], str] | None) -> Mailbox:
     """Return a mailbox as it is configured."""
-    account = Account(given.host, given.own_port, given.tls, given.ca_file, given.user, given.auth)
+    account = Account(given.host, given.own_port, given.tls, _file(given.ca_file), given.user, given.auth)
     return Mailbox(
         name,
         account,
-        Kept(_getter(name, given, ask)),
+        _secret(name, given, ask),
         given.folders,
         given.after,
         given.move_to,
@@ -85,16 +85,21 @@ def mailbox(name: str, given: config.Mailbox, ask: Callable[[str], str] | None) 
     )
 
 
-def _getter(name: str, given: config.Mailbox, ask: Callable[[str], str] | None) -> Callable[[], str]:
+def _file(name: str) -> str:
+    """Return a file that the configuration names, from where that is; "" for none."""
+    return str(config.path().parent / Path(name).expanduser()) if name else ""
+
+
+def _secret(name: str, given: config.Mailbox, ask: Callable[[str], str] | None) -> Kept:
     if command := given.password_command or given.token_command:
-        return partial(secret.from_command, command)
+        return OfCommand(command)
     if given.password_file:
-        return partial(secret.from_file, config.path().parent / given.password_file)
+        return Kept(partial(secret.from_file, Path(_file(given.password_file))))
     if given.password_credential:
-        return partial(secret.from_credential, given.password_credential)
+        return Kept(partial(secret.from_credential, given.password_credential))
     if given.keyring:
-        return partial(secret.from_keyring, f"{given.user}@{given.host}")
-    return partial(_asked, name, given, ask)
+        return Kept(partial(secret.from_keyring, f"{given.user}@{given.host}"))
+    return Kept(partial(_asked, name, given, ask))
 
 
 def _asked(name: str, given: config.Mailbox, ask: Callable[[str], str] | None) -> str:
@@ -105,7 +110,12 @@ def _asked(name: str, given: config.Mailbox, ask: Callable[[str], str] | None) -
 
 def at_terminal() -> Callable[[str], str] | None:
     """Return what asks for a password without showing it, None where nobody could answer."""
-    return getpass.getpass if sys.stdin.isatty() and sys.stderr.isatty() else None
+    return _at_terminal if sys.stdin.isatty() and sys.stderr.isatty() else None
+
+
+def _at_terminal(prompt: str) -> str:
+    with ending_at_once():
+        return getpass.getpass(prompt)
 
 
 @one_line
@@ -115,12 +125,13 @@ def fetched(database: Path, names: Sequence[str], *, watch: bool, anew: bool, st
     chosen = mailboxes(configured, names, at_terminal())
     store = Store.open(database, create=True)
     believing.regraded(store, configured)
-    keys = believing.keys(configured)
-    with interruptible(signal.SIGTERM) as stopped:
+    with interruptible(signal.SIGTERM) as stopped, store.stoppable(stopped):
         status = refused = 0
 
         def visit(one: Mailbox, *, anew: bool = False, quiet: bool = False) -> None:
             nonlocal status, refused
+            # Anew for each visit: a resolver that was away may be back.
+            keys = believing.keys(configured, stopped)
             senders = believing.of_mailbox(store, configured, keys, one.trusted_authserv_id)
             with Fetching(sys.stderr, one.name) as progress:
                 visits = fetch(store, one, senders, anew=anew, progress=progress, stopped=stopped)
@@ -136,7 +147,10 @@ def fetched(database: Path, names: Sequence[str], *, watch: bool, anew: bool, st
         if watch and not stopped():
             click.echo("watching; Ctrl-C ends it", err=True)
             for one in news(chosen, stopped):
-                visit(one, quiet=True)
+                try:
+                    visit(one, quiet=True)
+                except StoreError as error:  # somebody else has it; the mailbox will be due again
+                    click.echo(safe(str(error), PROSE), err=True)
             return 0
         if stopped():
             return INTERRUPTED
@@ -151,9 +165,11 @@ def once(
 ) -> tuple[list[str], ImapError | None]:
     """Read a mailbox; return what came of it, line by line, and the first problem. Raises StoreError, ConfigError."""
     configured = config.read()
-    believing.regrade(store, configured)
-    senders = believing.of_mailbox(store, configured, believing.keys(configured), one.trusted_authserv_id)
-    visits = fetch(store, one, senders, progress=progress, stopped=stopped)
+    with store.stoppable(stopped):
+        believing.regrade(store, configured)
+        keys = believing.keys(configured, stopped)
+        senders = believing.of_mailbox(store, configured, keys, one.trusted_authserv_id)
+        visits = fetch(store, one, senders, progress=progress, stopped=stopped)
     problems = [each.problem for each in visits if each.problem is not None]
     return list(lines(visits)), next(iter(problems), None)
 

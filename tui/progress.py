@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TextIO
@@ -200,6 +201,20 @@ def interruptible(*also: signal.Signals) -> Iterator[Callable[[], bool]]:
     before = {number: signal.signal(number, press) for number in (signal.SIGINT, *also)}
     try:
         yield lambda: pressed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM inside it end the program, for what is not told of it: a prompt."""
+    if threading.current_thread() is not threading.main_thread():  # who cannot set handlers
+        yield
+        return
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

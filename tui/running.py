@@ -66,7 +66,7 @@ def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, for
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
         store = Store.open(database, create=True)
         believing.regraded(store, configured)
-        senders = believing.of_mail(store, configured, believing.keys(configured))
+        senders = believing.of_mail(store, configured, believing.keys(configured, stopped))
         known = loaders.known_files(store, vouch=vouch)
         source = Directory(paths, known=known)
         summary = loaders.load(

@@ -21,7 +21,7 @@ CREATE TABLE accepted (
 
 -- How far each folder has been read: messages up to this UID are in the store, or passed over.
 CREATE TABLE cursors (
-    mailbox VARCHAR NOT NULL,
+    account VARCHAR NOT NULL,       -- user@host
     folder VARCHAR NOT NULL,
     uidvalidity BIGINT NOT NULL,
     uid BIGINT NOT NULL

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from loaders import Status
+    from loaders.imap import ImapError
     from loaders.mailbox import Folder as Source
     from queries import Scope
     from queries.mailboxes import VisitRow
@@ -340,7 +341,8 @@ class MailboxScreen(Asking):
         else:
             start(self.bench.secrets.get(self.name_of))
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="mailbox")
+    # Described, or Textual does it by the arguments, and one is a password.
+    @work(thread=True, exclusive=True, exit_on_error=False, group="mailbox", description="try")
     def _try(self, number: int, secret: str | None) -> None:
         from tui import configuring  # noqa: PLC0415 - IMAP and duckdb wait for their first use
 
@@ -350,12 +352,11 @@ class MailboxScreen(Asking):
             found, problem = configuring.tried(self._mailbox(secret), lambda: worker.is_cancelled)
             lines = [Said(line, style="bad" if problem and len(found) == 1 else "") for line in found]
             lines = [Said("Tried now", style="heading"), *lines, Said("")]
-            if problem is None or problem.kind != "login":
-                self._keep(secret)
+            self._keep(secret, problem)
         finally:  # a fault of ours ends it as well
             self.post_message(self.Ended(number, lines))
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="mailbox")
+    @work(thread=True, exclusive=True, exit_on_error=False, group="mailbox", description="fetch")
     def _fetch(self, number: int, secret: str | None) -> None:
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
         from tui import config, fetching  # noqa: PLC0415 - as above
@@ -372,8 +373,7 @@ class MailboxScreen(Asking):
                 self.bench.evidence.made(), self._mailbox(secret), went, lambda: worker.is_cancelled
             )
             lines = [Said("Read now", style="heading"), *(Said(line) for line in said), Said("")]
-            if problem is None or problem.kind != "login":
-                self._keep(secret)
+            self._keep(secret, problem)
         except (StoreError, config.ConfigError) as error:
             lines = [Said(str(error), style="bad"), Said("")]
         finally:  # a fault of ours ends it as well
@@ -386,8 +386,11 @@ class MailboxScreen(Asking):
         given = self.known.configured.mailbox[self.name_of]
         return fetching.mailbox(self.name_of, given, None if secret is None else lambda _: secret)
 
-    def _keep(self, secret: str | None) -> None:
-        if secret is not None:
+    def _keep(self, secret: str | None, problem: ImapError | None) -> None:
+        """Keep a password that let us in, until the program ends; forget one that was refused."""
+        if problem is not None and problem.kind == "login":
+            self.bench.secrets.pop(self.name_of, None)
+        elif secret is not None and (problem is None or problem.kind == "folder"):
             self.bench.secrets[self.name_of] = secret
 
     @on(Went)
