@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tui.app import Workbench
 
 SLOW = 0.3  # seconds after which a question shows that it runs
+AGAIN = 0.1  # seconds between two interruptions of one that goes on
 TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"), ("mailboxes", "4 Mail"))
 
 
@@ -81,6 +82,7 @@ class Asking(Screen[None]):
         self.drawn: Asked | None = None  # what the screen shows the answer to
         self.waiting = 0.0  # seconds that a slow question has been asked for, 0 without one
         self._asking: duckdb.DuckDBPyConnection | None = None  # of the question that runs
+        self._questions: list[duckdb.DuckDBPyConnection] = []  # of that one, and of those that are being given up
 
     @property
     def bench(self) -> Workbench:
@@ -272,8 +274,14 @@ class Asking(Screen[None]):
         """Have the database give up the question that is asked, if there is one."""
         connection, self._asking = self._asking, None
         if connection is not None:
-            with suppress(Exception):  # it has ended by itself, and its connection is closed
-                connection.interrupt()
+            self._give_up(connection)
+
+    def _give_up(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Interrupt a question until it has ended: one that is just about to begin does not heed it."""
+        with suppress(Exception):  # it has ended by itself, and its connection is closed
+            connection.interrupt()
+        if connection in self._questions:
+            self.bench.set_timer(AGAIN, partial(self._give_up, connection))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="ask")
     def ask(self, asked: Asked) -> None:
@@ -292,9 +300,11 @@ class Asking(Screen[None]):
         """Return the answer, from one connection that can be interrupted."""
         with store.reading() as connection:
             self._asking = connection
+            self._questions.append(connection)
             try:
                 return self.question(store, scope)
             finally:
+                self._questions.remove(connection)
                 if self._asking is connection:
                     self._asking = None
 
