@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -84,13 +85,8 @@ def evidence(
         names = [policy_domain, *_mx_hosts(looks, policy_domain)]
         mine = Scope(policy_domain=policy_domain, since=period.since, until=period.until)
         claims = rows(store, "readiness_claims", Claim, mine, at=now, limit=CLAIMS)
-        return Evidence(
-            policy_domain=policy_domain,
-            now=now,
-            parameters=parameters,
-            looks=looks,
-            past=_as_senders(published.seen(store, policy_domain, at=now)),
-            sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
+        return replace(
+            _looked(store, policy_domain, parameters, period, looks),
             # What DANE senders tell stands under the name of the MX (RFC 8460 section 1.1).
             failures=_of(store, "readiness_failures", Failure, period, names),
             covered=_of(store, "readiness_spans", Covered, period, names[:1]),
@@ -99,7 +95,6 @@ def evidence(
             reports=next(iter(_of(store, "readiness_reports", ReportCounts, period, names[:1])), None),
             poor=_of(store, "readiness_poor", PoorReport, period, names[:1]),
             claims=claims,
-            fixes=decisions.fixes(store, mine, at=now),
             acknowledgements=decisions.acknowledgements(store, mine, at=now),
             answers=decisions.answers(store, mine, at=now),
         )
@@ -124,17 +119,26 @@ def looked(
         period = _since(store, now, last_settled(now, parameters.settle_lag_h) - timedelta(days=days - 1))
         looks = _as_senders(published.places(store, policy_domain, at=now))
         names = [policy_domain, *_mx_hosts(looks, policy_domain)]
-        return Evidence(
-            policy_domain=policy_domain,
-            now=now,
-            parameters=parameters,
-            looks=looks,
-            past=_as_senders(published.seen(store, policy_domain, at=now)),
-            sessions=_of(store, "readiness_sessions", Sessions, period, names[:1]),
+        return replace(
+            _looked(store, policy_domain, parameters, period, looks),
             failures=_of(store, "readiness_failures", Failure, period, names) if failing else (),
             policies=policies,
-            fixes=decisions.fixes(store, Scope(policy_domain=policy_domain), at=now),
         )
+
+
+def _looked(
+    store: Store, policy_domain: str, parameters: Parameters, period: _Period, looks: Sequence[Check]
+) -> Evidence:
+    """Return what looks tell of a domain, what was repaired, and what reports count in a period."""
+    return Evidence(
+        policy_domain=policy_domain,
+        now=period.at,
+        parameters=parameters,
+        looks=looks,
+        past=_as_senders(published.seen(store, policy_domain, at=period.at)),
+        sessions=_of(store, "readiness_sessions", Sessions, period, [policy_domain]),
+        fixes=decisions.fixes(store, Scope(policy_domain=policy_domain), at=period.at),
+    )
 
 
 def board(

@@ -206,7 +206,7 @@ async def test_a_late_end_of_a_stopped_look_is_dropped(tmp_path: Path) -> None:
         screen = app.screen
         assert isinstance(screen, PublishedScreen)
         screen.post_message(PublishedScreen.Went(0, "looking 1/2"))
-        screen.post_message(PublishedScreen.Looked(0, "too late"))
+        screen.post_message(PublishedScreen.Ended(0, "too late"))
         await settled(pilot)
         assert "looking" not in lines(app)[0]
         assert "too late" not in text(app)

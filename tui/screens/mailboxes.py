@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from textual import on, work
-from textual.message import Message
+from textual import work
 from textual.worker import get_current_worker
 
 from queries import mailboxes
 from tui import keys
 from tui.draw import content, stacked
 from tui.said import Said
-from tui.screens.base import Asking
 from tui.screens.empty import told
 from tui.screens.form import Field, Form
 from tui.screens.listing import Listing
+from tui.screens.working import Working
 from tui.widgets.page import Page
 from tui.widgets.table import Column
 from tui.words import ago, count, moment
@@ -201,7 +200,7 @@ def _nothing() -> Content:
     )
 
 
-class MailboxScreen(Asking):
+class MailboxScreen(Working):
     """One mailbox: how it is read, what came of it; here it can be tried and read."""
 
     NAME = "mailbox"
@@ -209,31 +208,14 @@ class MailboxScreen(Asking):
     AUTO_FOCUS = "Page"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("mailbox")
 
-    class Went(Message):
-        """What is being done has come so far."""
-
-        def __init__(self, number: int, words: str) -> None:
-            super().__init__()
-            self.number = number
-            self.words = words
-
-    class Ended(Message):
-        """What was being done is over, with lines to read."""
-
-        def __init__(self, number: int, lines: Sequence[Said]) -> None:
-            super().__init__()
-            self.number = number
-            self.lines = list(lines)
+    STOPPED = "Stopped; what was read is kept"
 
     def __init__(self, name: str, *, now: bool = False, fetch: bool = False) -> None:
         super().__init__()
         self.name_of = name
         self.wanted = "fetch" if fetch else "probe" if now else ""
         self.known: Known | None = None
-        self.begun = 0  # so far; what comes of an older one is dropped
-        self.going = ""  # how far it has come, "" while nothing is done
         self.came: list[Said] = []  # of the last thing done
-        self.doer: Worker[None] | None = None
 
     def crumb(self) -> str:
         """Return the mailbox."""
@@ -255,14 +237,15 @@ class MailboxScreen(Asking):
     def show(self, answer: Known | None) -> None:
         """Draw it; do what was wanted."""
         self.known = answer or _known(None)
-        self._draw()
+        self.going_on()
         wanted, self.wanted = self.wanted, ""
         if wanted == "fetch":
             self.action_fetch()
         elif wanted:
             self.action_probe()
 
-    def _draw(self) -> None:
+    def going_on(self) -> None:
+        """Draw what is being done, else what came of it, and the mailbox."""
         assert self.known is not None
         doing = [Said("Now", style="heading"), Said(self.going), Said("")] if self.going else self.came
         self.query_one(Page).say([*doing, *self._page(self.known)])
@@ -311,13 +294,13 @@ class MailboxScreen(Asking):
 
     def action_probe(self) -> None:
         """Try the mailbox now."""
-        self._begin("trying", self._try)
+        self._contact("trying", self._try)
 
     def action_fetch(self) -> None:
         """Read the mailbox now."""
-        self._begin("connecting", self._fetch)
+        self._contact("connecting", self._fetch)
 
-    def _begin(self, words: str, do: Callable[[int, str | None], Worker[None]]) -> None:
+    def _contact(self, words: str, do: Callable[[int, str | None], Worker[None]]) -> None:
         one = self.known and self.known.configured.mailbox.get(self.name_of)
         if self.going or one is None:
             return
@@ -326,12 +309,8 @@ class MailboxScreen(Asking):
             return
 
         def start(secret: str | None) -> None:
-            self.begun += 1
-            self.going = words
             self.came = []
-            self._draw()
-            self.frame()
-            self.doer = do(self.begun, secret)
+            self.begin(words, lambda number: do(number, secret))
 
         if one.asks and self.name_of not in self.bench.secrets:
             self.bench.push_screen(
@@ -393,33 +372,12 @@ class MailboxScreen(Asking):
         elif secret is not None and (problem is None or problem.kind == "folder"):
             self.bench.secrets[self.name_of] = secret
 
-    @on(Went)
-    def _went(self, message: Went) -> None:
-        if self.going and message.number == self.begun:
-            self.going = message.words
-            self._draw()
-
-    @on(Ended)
-    def _ended(self, message: Ended) -> None:
-        if not self.going or message.number != self.begun:
-            return
-        self.going = ""
-        self.came = message.lines
-        self._draw()
+    def ended(self, outcome: list[Said]) -> None:
+        """Show what came of it, and what is stored now."""
+        self.came = outcome
+        self.going_on()
         self.frame()
         self.bench.changed()
-
-    def step_back(self) -> bool:
-        """Stop what is being done, if anything is."""
-        if not self.going:
-            return False
-        self.going = ""
-        if self.doer is not None:
-            self.doer.cancel()
-        self.bench.notify("Stopped; what was read is kept")
-        self._draw()
-        self.frame()
-        return True
 
 
 def _afterwards(one: Mailbox) -> str:

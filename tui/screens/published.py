@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
-from textual.message import Message
+from textual import work
 from textual.worker import get_current_worker
 
 from queries import Scope
 from tui import keys
 from tui.said import Said
-from tui.screens.base import Asking
 from tui.screens.confirm import Confirm
+from tui.screens.working import Working
 from tui.text import idn, safe
 from tui.widgets.page import Page
 from tui.words import ago
@@ -20,13 +19,12 @@ from tui.words import ago
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
-    from textual.worker import Worker
 
     from tlsrpt.store import Store
     from tui.checking import Known
 
 
-class PublishedScreen(Asking):
+class PublishedScreen(Working):
     """The report of the newest check, and the history."""
 
     NAME = "published"
@@ -34,30 +32,11 @@ class PublishedScreen(Asking):
     AUTO_FOCUS = "Page"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("about", "published")
 
-    class Went(Message):
-        """A look has come so far."""
-
-        def __init__(self, number: int, words: str) -> None:
-            super().__init__()
-            self.number = number
-            self.words = words
-
-    class Looked(Message):
-        """A look is over."""
-
-        def __init__(self, number: int, problem: str = "") -> None:
-            super().__init__()
-            self.number = number
-            self.problem = problem
-
     def __init__(self, policy_domain: str, *, top: str, now: bool = False) -> None:
         super().__init__(Scope(policy_domain=policy_domain), top=top)
         self.policy_domain = policy_domain
         self.wanted = now  # whether to look as soon as it is known what there is
         self.known: Known | None = None
-        self.looks = 0  # begun so far; what comes of an older one is dropped
-        self.going = ""  # how far the look has come, "" without one
-        self.looker: Worker[None] | None = None
 
     def crumb(self) -> str:
         """Return the domain."""
@@ -125,20 +104,14 @@ class PublishedScreen(Asking):
                 "The configuration does not watch it; its name may be a stranger's choice.",
             )
         else:
-            self._begin()
+            self.begin("looking", self.look)
 
     def _confirm(self, question: str, reason: str = "") -> None:
         def answered(yes: bool | None) -> None:  # noqa: FBT001 - what a screen ends with
             if yes:
-                self._begin()
+                self.begin("looking", self.look)
 
         self.bench.push_screen(Confirm(question, reason), answered)
-
-    def _begin(self) -> None:
-        self.looks += 1
-        self.going = "looking"
-        self.frame()
-        self.looker = self.look(self.looks)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="probe")
     def look(self, number: int) -> None:
@@ -159,32 +132,12 @@ class PublishedScreen(Asking):
                 stopped=lambda: worker.is_cancelled,
             )
         finally:  # a fault of ours ends the look as well
-            self.post_message(self.Looked(number, problem))
+            self.post_message(self.Ended(number, problem))
 
-    @on(Went)
-    def _went(self, message: Went) -> None:
-        if self.going and message.number == self.looks:
-            self.going = message.words
-            self.frame()
-
-    @on(Looked)
-    def _looked(self, message: Looked) -> None:
-        if not self.going or message.number != self.looks:
-            return
-        self.going = ""
-        if message.problem:
-            self.bench.fail(message.problem)
+    def ended(self, outcome: str) -> None:
+        """Say what went wrong, else show what was seen."""
+        if outcome:
+            self.bench.fail(outcome)
             self.frame()
         else:
             self.bench.changed()
-
-    def step_back(self) -> bool:
-        """Stop the look, if there is one."""
-        if not self.going:
-            return False
-        self.going = ""
-        if self.looker is not None:
-            self.looker.cancel()
-        self.bench.notify("Stopped")
-        self.frame()
-        return True

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from tui import keys
 from tui.said import LABELS, Line, Said, flowed
 from tui.text import PROSE, pad, safe
+from tui.widgets.scrolling import Scrolling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 
-class Page(ScrollView, can_focus=True):
+class Page(Scrolling, ScrollView, can_focus=True):
     """Paragraphs wrapped to the width of the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("text")
@@ -84,22 +85,3 @@ class Page(ScrollView, can_focus=True):
             f"{safe(said.label)}  {safe(said.text, PROSE)}" if said.label else safe(said.text, PROSE)
             for said in self.paragraphs
         )
-
-    def action_move(self, lines: int) -> None:
-        """Scroll by some lines."""
-        self._scroll(self.scroll_offset.y + lines)
-
-    def action_page(self, pages: float) -> None:
-        """Scroll by pages."""
-        self._scroll(self.scroll_offset.y + int(pages * max(1, self.size.height - 1)))
-
-    def action_top(self) -> None:
-        """Scroll to the beginning."""
-        self._scroll(0)
-
-    def action_bottom(self) -> None:
-        """Scroll to the end."""
-        self._scroll(len(self._lines))
-
-    def _scroll(self, line: int) -> None:
-        self.scroll_to(y=line, animate=False, immediate=True, force=True)
