@@ -88,6 +88,13 @@ def owner(account: Account) -> str:
     return f"{account.user}@{account.host}"
 
 
+def pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Wait for so long, or until stopped."""
+    until = time.monotonic() + seconds
+    while not stopped() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, _SLICE))
+
+
 class Connection:
     """A connection to a mailbox that is made when it is needed, and made again when it broke."""
 
@@ -138,11 +145,9 @@ class Connection:
             raise ImapError("stopped" if self.stopped() else "secret", str(error)) from None
 
     def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self.stopped():
-                raise ImapError("stopped", "stopped")
-            time.sleep(min(left, _SLICE))
+        pause(seconds, self.stopped)
+        if self.stopped():
+            raise ImapError("stopped", "stopped")
 
     def drop(self) -> None:
         """Let go of a session that is of no use any more."""

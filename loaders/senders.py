@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from loaders.batch import content_hash, supersede
@@ -48,8 +49,6 @@ class Senders:
         if found.state in {"pass", "expired"} and found.signer:
             known = is_known(found.signer, found.address, self._accepted)
             return Standing("known" if known else "signed", found.signer, found.address)
-        if found.state == "vouched":
-            return Standing("vouched")
         # What could not be checked may be genuine; what is not signed, or wrongly, is to be ignored (RFC 8460
         # section 3), and is kept as a claim.
         unknown = found.state in {"temporary-error", "not-checked"}
@@ -72,8 +71,13 @@ class Flood:
     """
 
     def __init__(self, store: Store, limits: MailboxLimits = MAILBOX_LIMITS) -> None:
+        self._store = store
         self._limits = limits
-        with store.reading() as connection:
+
+    @cached_property
+    def _counts(self) -> Counter[tuple[date | None, str | None]]:
+        """How many came by day and domain, and by day alone. Most visits bring none, and then nobody asks."""
+        with self._store.reading() as connection:
             found = connection.execute(
                 """
                 WITH unknown AS (
@@ -88,11 +92,16 @@ class Flood:
                 SELECT came, NULL, count(*) FROM unknown GROUP BY came
                 """
             ).fetchall()
-            stored = connection.execute(
+        return Counter({(came, domain): count for came, domain, count in found})
+
+    @cached_property
+    def _stored(self) -> frozenset[int]:
+        """The hashes of those stored when one was first too many."""
+        with self._store.reading() as connection:
+            found = connection.execute(
                 "SELECT content_hash FROM reports WHERE trust NOT IN ('known', 'vouched')"
             ).fetchall()
-        self._counts = Counter({(came, domain): count for came, domain, count in found})
-        self._stored = {number for (number,) in stored}
+        return frozenset(number for (number,) in found)
 
     def counted(self, reading: Reading, received: datetime | None) -> str:
         """Count a report; return why it is one too many, "" if it is not."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, Queue
 
 from loaders.imap import ImapError
-from loaders.mailbox import Connection, Mailbox
+from loaders.mailbox import Connection, Mailbox, pause
 from tlsrpt.limits import MAILBOX_LIMITS, MailboxLimits
 
 _SLICE = 0.2  # seconds after which one looks whether to stop
@@ -77,10 +77,4 @@ def _listen(mailbox: Mailbox, news: _News, stopped: Callable[[], bool], limits: 
                     news.tell(mailbox)
         except ImapError as error:
             news.tell(mailbox)
-            _pause(limits.lasting_seconds if error.kind in _LASTING else limits.poll_seconds, stopped)
-
-
-def _pause(seconds: float, stopped: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not stopped() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _SLICE))
+            pause(limits.lasting_seconds if error.kind in _LASTING else limits.poll_seconds, stopped)

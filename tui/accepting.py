@@ -13,7 +13,7 @@ from tlsrpt.reporters import Accepted
 from tlsrpt.store import Store, utc_now
 from tui import config, plain
 from tui.believing import regraded
-from tui.judging import _who
+from tui.judging import said_by
 from tui.running import one_line, room
 from tui.text import safe
 from tui.words import count
@@ -66,7 +66,7 @@ def _accept(store: Store, wanted: Accepted, note: str, who: str | None, *, every
     if any((one.signer, one.address) == wanted for one in reporters.accepted(store)):
         click.echo(f"{safe(wanted.signer)} {safe(wanted.address)} is accepted already", err=True)
         return
-    senders.accept(store, wanted, note, _who(who), utc_now())
+    senders.accept(store, wanted, note, said_by(who), utc_now())
     reports = sum(one.reports for one in signed if wanted.address in {"", one.address})
     so_far = f"with {count(reports, 'report')}" if reports else "of whom no signed report came so far"
     whom = f"reports from {safe(wanted.address)}" if wanted.address else "whoever writes"

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import socket
 import sys
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -23,6 +23,7 @@ from tlsrpt.store import Store, StoreError, utc_now
 from tui import config, plain
 from tui.checked import STATUS, WORDS, Judged, advices, overrides, page, standing, things, worst
 from tui.checked import history as told
+from tui.evidence import end_of
 from tui.progress import Looking, interruptible
 from tui.running import INTERRUPTED, one_line, room
 from tui.said import Said
@@ -67,11 +68,6 @@ def place(live: config.Live, given: Mapping[str, object] | None = None, vantage:
         raise click.UsageError(config.complaint(error)) from error
     name = vantage or live.vantage or socket.gethostname() or "this machine"
     return Place(name[:256], settings)
-
-
-def end_of(day: date) -> datetime:
-    """Return the last second of a UTC day."""
-    return datetime.combine(day, time(23, 59, 59))
 
 
 @one_line

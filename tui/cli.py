@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from queries import Scope
+from tui.evidence import end_of
 from tui.keys import STARTS
 from tui.text import PROSE, safe
 
@@ -60,7 +61,7 @@ class AsOf(click.DateTime):
         if found.year not in _YEARS:
             self.fail(f"{value}: not within the years {_YEARS.start} to {_YEARS.stop - 1}", param, ctx)
         is_day = isinstance(value, str) and "T" not in value
-        return found.replace(hour=23, minute=59, second=59) if is_day else found
+        return end_of(found.date()) if is_day else found
 
 
 def _given(name: str, function: F) -> F:

@@ -21,6 +21,11 @@ WINDOWS: tuple[int | None, ...] = (2, 7, 14, 30, 90, None)
 USUAL = 30  # days, when the store has reports in them
 
 
+def end_of(day: date) -> datetime:
+    """Return the last second of a UTC day."""
+    return datetime.combine(day, time(23, 59, 59))
+
+
 class Evidence:
     """The reports that are looked at. Nothing heavy is imported before the first question."""
 
@@ -82,7 +87,7 @@ class Evidence:
     def now(self) -> datetime:
         """Return the moment that answers are for: UTC, without tzinfo, whole seconds."""
         if self.as_of is not None:
-            return datetime.combine(self.as_of, time(23, 59, 59))
+            return end_of(self.as_of)
         return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
     def scope(self, days: int | None, within: Scope = EVERYTHING) -> Scope:

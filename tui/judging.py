@@ -106,7 +106,8 @@ def _write(told: Sequence[judged.Full], form: str, paths: Sequence[str]) -> None
 # What the operator says
 
 
-def _who(name: str | None) -> str:
+def said_by(name: str | None) -> str:
+    """Return who says something: as named, else the user of this machine."""
     if name:
         return name
     try:
@@ -137,7 +138,7 @@ def fix(  # noqa: PLR0913 - the options of the command
     if fixed_at > now:
         raise click.UsageError(f"--at {fixed_at}: a repair is recorded when it was made, not before")
     store = Store.open(database, create=True)
-    wanted = Fix(0, policy_domain, cause, _mx_key(mx), fixed_at, note, _who(who), now)
+    wanted = Fix(0, policy_domain, cause, _mx_key(mx), fixed_at, note, said_by(who), now)
     untold = _untold(store, wanted)
     [number] = decisions.fix(store, [wanted])
     click.echo(
@@ -211,7 +212,9 @@ def acknowledge(  # noqa: PLR0913 - the options of the command
         raise click.UsageError(f"a criterion and --reason are needed: {command}")
     store = Store.open(database)
     _, wanted = config.parameters(profile)
-    accepted = accept(store, policy_domain, name, reason=reason, who=_who(who), expires=expires, now=now, wanted=wanted)
+    accepted = accept(
+        store, policy_domain, name, reason=reason, who=said_by(who), expires=expires, now=now, wanted=wanted
+    )
     click.echo(
         f"accepted until {plain.exact(accepted.expires_at)} as acknowledgement {accepted.acknowledgement},"
         " or until the warning is about something else",
@@ -273,7 +276,7 @@ def answer(  # noqa: PLR0913 - the options of the command
     if known is None or known.name not in ANSWERED:
         raise click.UsageError(f"{name}: not one of {', '.join(ANSWERED)}")
     now = as_of or utc_now().replace(microsecond=0)
-    given = Answer(policy_domain, known.name, yes, note, _who(who), on, now)
+    given = Answer(policy_domain, known.name, yes, note, said_by(who), on, now)
     decisions.answer(Store.open(database, create=True), given)
     click.echo(f"{known.name} {known.title}: {'yes' if yes else 'no'}", err=True)
     return 0
@@ -429,7 +432,7 @@ def _fixed(store: Store, words: Sequence[str], now: datetime) -> str:
     at = _moment(when) or now
     if at > now:
         raise click.UsageError(f"{when}: a repair is recorded when it was made, not before")
-    wanted = Fix(0, policy_domain, cause, _mx_key(mx), at, note, _who(name), now)
+    wanted = Fix(0, policy_domain, cause, _mx_key(mx), at, note, said_by(name), now)
     untold = _untold(store, wanted)
     [number] = decisions.fix(store, [wanted])
     return f"fix {number} is recorded; {untold or 'p looks whether it holds'}"
@@ -442,7 +445,7 @@ def _accepted(store: Store, words: Sequence[str], now: datetime) -> str:
     _, wanted = _configured()
     until = _moment(expires)
     made = accept(
-        store, policy_domain, name, reason=reason, who=_who(who), expires=until.date() if until else None,
+        store, policy_domain, name, reason=reason, who=said_by(who), expires=until.date() if until else None,
         now=now, wanted=wanted,
     )  # fmt: skip
     return f"{made.criterion} is accepted until {made.expires_at.date()}"

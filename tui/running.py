@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -20,6 +20,7 @@ from queries import Scope, domains, failures, readiness
 from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store, StoreError, utc_now
 from tui import answers, believing, config, plain
+from tui.evidence import end_of
 from tui.progress import Progress, interruptible, read_again, summed_up
 from tui.text import a_label, safe
 from tui.words import VERDICTS, claims, count, place
@@ -160,7 +161,7 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
 
 def _with_verdicts(table: plain.Table, store: Store, as_of: date | None) -> plain.Table:
     """Return the domains with the verdict on each."""
-    now = utc_now() if as_of is None else datetime.combine(as_of, time(23, 59, 59))
+    now = utc_now() if as_of is None else end_of(as_of)
     _, parameters = config.parameters()
     found = {one.evidence.policy_domain: VERDICTS[one.verdict] for one in readiness.board(store, now, parameters)}
     rows = [row | {"verdict": found.get(str(row["policy_domain"]), plain.MISSING)} for row in table.rows]
