@@ -167,8 +167,6 @@ class Folder:
 
     def __init__(self, connection: Connection, folder: str, cursor: Cursor, *, most: int) -> None:
         self.messages = 0  # looked at so far
-        self.total = 0  # messages to look at
-        self.waiting = 0
         self.read = 0  # messages whose content was fetched
         self.uidvalidity: int | None = None
         self.problem: ImapError | None = None
@@ -182,14 +180,22 @@ class Folder:
         self._until = time.monotonic() + self._limits.run_seconds
         self._uids: Sequence[int] = ()
 
+    @property
+    def total(self) -> int:
+        """Messages to look at."""
+        return len(self._uids)
+
+    @property
+    def waiting(self) -> int:
+        """Messages left to look at."""
+        return self.total - self.messages
+
     def deliveries(self) -> Iterator[Delivery | Reached]:
         """Yield what may be a report, and Reached after each step. Ends early, with a `problem`, if it has to."""
         try:
             session = self._opened()
             known = self._cursor.uidvalidity is not None and self._cursor.uidvalidity == self.uidvalidity
-            uids = session.uids(self._cursor.uid if known else 0)
-            self.total = self.waiting = len(uids)
-            self._uids = uids
+            self._uids = uids = session.uids(self._cursor.uid if known else 0)
             if not known:
                 yield self._reached(0)
             for at in range(0, len(uids), self._limits.sizes_at_once):
@@ -255,7 +261,6 @@ class Folder:
 
     def _reached(self, uid: int) -> Reached:
         self.messages = bisect_right(self._uids, uid)
-        self.waiting = self.total - self.messages
         return Reached(owner(self._connection.mailbox.account), self._folder, self.uidvalidity, uid)
 
     def _delivery(self, uid: int, content: bytes, refused: str | None = None) -> Delivery:

@@ -74,6 +74,14 @@ def _folders(configured: Config, visits: Sequence[VisitRow]) -> list[Folder]:
     return [Folder(*place, place in named, last.get(place)) for place in (*named, *rest)]
 
 
+def _came(visit: VisitRow) -> str:
+    """Return what a visit brought."""
+    return (
+        f"{count(visit.reports, 'new report')}, {count(visit.duplicates, 'duplicate')}, {visit.refused:,} refused,"
+        f" {visit.skipped:,} skipped"
+    )
+
+
 def _figure(heading: str, figure: Callable[[VisitRow], int], drop: int = 0) -> Column:
     """Return a column of what the last visits came to."""
     return Column(heading, lambda row: None if row.visit is None else figure(row.visit), right=True, drop=drop)
@@ -135,11 +143,8 @@ class MailboxesScreen(Listing):
         visit = row.visit
         if visit is None:
             return content(f"{row.mailbox} {row.folder}: {NEVER}. F reads it now.")
-        came = (
-            f"{row.mailbox} {row.folder}, {ago(visit.began_at, self.bench.evidence.now())}:"
-            f" {count(visit.reports, 'new report')}, {count(visit.duplicates, 'duplicate')},"
-            f" {visit.refused:,} refused, {visit.skipped:,} skipped, in {visit.seconds:.1f} s"
-        )
+        last = ago(visit.began_at, self.bench.evidence.now())
+        came = f"{row.mailbox} {row.folder}, {last}: {_came(visit)}, in {visit.seconds:.1f} s"
         ever = f"in all {count(visit.all_reports, 'report')}, {visit.all_refused:,} refused"
         return stacked(content(came), content(visit.problem or ever))
 
@@ -276,10 +281,7 @@ class MailboxScreen(Working):
         visit = folder.visit
         if visit is None:
             return [Said(folder.folder, style="heading"), Said(NEVER, "Last read"), Said("")]
-        came = (
-            f"{count(visit.reports, 'new report')}, {count(visit.duplicates, 'duplicate')}, {visit.refused:,} refused,"
-            f" {visit.skipped:,} skipped, of {count(visit.messages, 'message')} in {visit.seconds:.1f} s"
-        )
+        came = f"{_came(visit)}, of {count(visit.messages, 'message')} in {visit.seconds:.1f} s"
         return [
             Said(folder.folder or "(the mailbox)", style="heading"),
             Said(f"{moment(visit.began_at)}, {ago(visit.began_at, self.bench.evidence.now())}", "Last read"),
