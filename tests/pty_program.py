@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import pty
 import select
-import sys
+import signal
+import termios
 import time
 from typing import TYPE_CHECKING, Self
 
+from forked import SERVER, fork
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
 DEADLINE = 20.0  # seconds
@@ -27,32 +31,27 @@ class Program:
         stdin: Path | None = None,
         *,
         deaf: bool = False,
+        fresh: bool = False,
     ) -> None:
         self.output = b""
-        self.status: int | None = None
-        child = {**os.environ, "COLORTERM": "truecolor", **(environment or {})}
-        columns, rows = size
-        code = f"""
-import fcntl, os, signal, struct, sys, termios
-if {deaf}:
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
-fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", {rows}, {columns}, 0, 0))
-if {stdin is not None}:
-    os.dup2(os.open({str(stdin)!r}, os.O_RDONLY), 0)
-from tui.cli import main
-main()
-"""
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.execvpe(sys.executable, [sys.executable, "-c", code, *arguments], child)
+        environment = {"COLORTERM": "truecolor", **(environment or {})}
+        self.terminal, slave = os.openpty()
+        termios.tcsetwinsize(slave, size[::-1])
+        path = os.ttyname(slave)
+        opened, opening = SERVER.Pipe(duplex=False)
+        self._process = fork(arguments, environment, _in_terminal, path, opening, stdin, deaf, fresh=fresh)
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        opening.close()
+        assert opened.poll(DEADLINE)  # at the latest when it has ended
+        os.close(slave)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.status is None:
-            os.kill(self.pid, 9)
-            os.waitpid(self.pid, 0)
+        self._process.kill()
+        self._process.join()
         os.close(self.terminal)
 
     def _read(self, until: float) -> bool:
@@ -84,6 +83,10 @@ main()
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def runs(self) -> bool:
+        """Return whether it has not ended."""
+        return self._process.is_alive()
+
     def hang_up(self) -> int:
         """Take the terminal away and return the exit status."""
         os.close(self.terminal)
@@ -92,18 +95,30 @@ main()
 
     def ended_unread(self) -> int:
         """Wait for the end without reading and return the exit status."""
-        until = time.monotonic() + DEADLINE
-        while not (found := os.waitpid(self.pid, os.WNOHANG))[0]:
-            assert time.monotonic() < until, "it goes on"
-            time.sleep(0.02)
-        self.status = os.waitstatus_to_exitcode(found[1])
-        return self.status
+        self._process.join(DEADLINE)
+        assert self._process.exitcode is not None, "it goes on"
+        return self._process.exitcode
 
     def ended(self) -> int:
         """Read to the end and return the exit status."""
         until = time.monotonic() + DEADLINE
         while self._read(until):
             pass
-        _, status = os.waitpid(self.pid, 0)
-        self.status = os.waitstatus_to_exitcode(status)
-        return self.status
+        return self.ended_unread()
+
+
+def _in_terminal(path: str, opening: Connection, stdin: Path | None, deaf: bool) -> None:  # noqa: FBT001 - as it comes
+    """Make a terminal that of this process, as a login does."""
+    if deaf:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    os.setsid()
+    terminal = os.open(path, os.O_RDWR)
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for descriptor in range(3):
+        os.dup2(terminal, descriptor)
+    os.close(terminal)
+    opening.close()
+    if stdin is not None:
+        opened = os.open(stdin, os.O_RDONLY)
+        os.dup2(opened, 0)
+        os.close(opened)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import loaders
@@ -12,7 +15,6 @@ from tlsrpt.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 TODAY = date(2026, 11, 20)
 
@@ -190,3 +192,17 @@ def stored(database: Path, folder: Path) -> Path:
     """Load a folder into a new store and return its path."""
     loaders.load(Directory([str(folder)]), Store.open(database, create=True), vouch=True)
     return database
+
+
+def small_store(database: Path) -> Path:
+    """Make a store of the small story, by copying one, and return its path."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    database.write_bytes(_small_store())
+    return database
+
+
+@cache
+def _small_store() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        made = stored(Path(folder) / "s.duckdb", write(Path(folder) / "reports", small()))
+        return made.read_bytes()

@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
-from stories import POISONS, TODAY, poisoned_files, report, small, stored, sts, write
+from forked import PROGRAM, Ended, run
+from stories import POISONS, TODAY, poisoned_files, report, small, small_store, stored, sts, write
 
 from loaders import Status
 from tlsrpt.store import Store
@@ -24,33 +24,14 @@ from tui.progress import told
 STRANGE = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]")
 
 
-class Ended(NamedTuple):
-    status: int
-    out: bytes
-    err: bytes
-
-
-def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Ended:
-    """Run the real program, without a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from tui.cli import main; main()", *arguments],
-        input=stdin,
-        capture_output=True,
-        env=os.environ | environment,
-        timeout=50,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write(tmp_path / "reports", small())
 
 
 @pytest.fixture
-def database(tmp_path: Path, folder: Path) -> Path:
-    return stored(tmp_path / "store" / "tlsrpt.duckdb", folder)
+def database(tmp_path: Path) -> Path:
+    return small_store(tmp_path / "store" / "tlsrpt.duckdb")
 
 
 # Starting
@@ -104,6 +85,18 @@ def test_shell_completion_is_there(tmp_path: Path) -> None:
     assert done.stdout == b"plain,domains\n"
 
 
+@pytest.mark.parametrize(
+    "words", [[], *([name] for name in sorted(program.commands))], ids=lambda words: " ".join(words) or "no command"
+)
+def test_each_command_imports_what_it_needs(tmp_path: Path, words: list[str]) -> None:
+    """Other tests run it where everything has been imported."""
+    given = ["--database", str(tmp_path / "s.duckdb"), *words]
+    ended = run(*given, fresh=True, environment={"TLSRPT_CONFIG": str(tmp_path / "c.toml")})
+    assert b"Traceback" not in ended.err
+    (tmp_path / "c.toml").unlink(missing_ok=True)  # that `config` writes
+    assert ended == run(*given, environment={"TLSRPT_CONFIG": str(tmp_path / "c.toml")})
+
+
 # Without a store
 
 
@@ -151,9 +144,9 @@ def test_the_store_is_the_option_then_the_environment_then_the_data_directory(tm
     given = tmp_path / "given.duckdb"
     assert run("load", str(folder)).status == 0
     assert home.exists()
-    assert run("load", str(folder), TLSRPT_DATABASE=str(named)).status == 0
+    assert run("load", str(folder), environment={"TLSRPT_DATABASE": str(named)}).status == 0
     assert named.exists()
-    assert run("load", "--database", str(given), str(folder), TLSRPT_DATABASE=str(named)).status == 0
+    assert run("load", "--database", str(given), str(folder), environment={"TLSRPT_DATABASE": str(named)}).status == 0
     assert given.exists()
 
 
@@ -216,7 +209,7 @@ def test_ctrl_c_keeps_what_was_finished(tmp_path: Path) -> None:
     database = tmp_path / "s.duckdb"
     # Standard input that never ends holds the run until the signal comes.
     with subprocess.Popen(
-        [sys.executable, "-c", "from tui.cli import main; main()", "--database", str(database), "load", str(many), "-"],
+        [*PROGRAM, "--database", str(database), "load", str(many), "-"],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -330,7 +323,7 @@ def test_the_time_left_fits_a_line_of_progress() -> None:
 
 def test_a_pipe_that_closes_ends_the_program_quietly(database: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", "from tui.cli import main; main()", "--database", str(database), "reports"],
+        [*PROGRAM, "--database", str(database), "reports"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dns_server import Zone, dns_server
 from dovecot import PASSWORD, USER, dovecot
+from forked import PROGRAM, Ended, run
 from pty_program import Program
 from shelf import ask
 from signing import record
-from test_cli import Ended, run
 from test_fetch import OTHER, numbered, quoted, signed
 
 from queries import mailboxes, reports
@@ -79,7 +79,7 @@ class World:
         self.config.chmod(0o600)
 
     def run(self, *arguments: str) -> Ended:
-        ended = run(*arguments, stdin=b"", **self.environment)
+        ended = run(*arguments, environment=self.environment)
         self.written += [ended.out, ended.err]
         return ended
 
@@ -87,7 +87,7 @@ class World:
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run it in the background; it is killed at the end if it still runs."""
         process = subprocess.Popen(
-            [sys.executable, "-u", "-c", "from tui.cli import main; main()", *arguments],
+            [PROGRAM[0], "-u", *PROGRAM[1:], *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | self.environment,
@@ -355,7 +355,7 @@ def test_a_prompt_for_a_password_ends_at_the_first_ctrl_c(world: World, folder: 
         program.wait_for(f"password of {USER} at localhost: ")
         # A signal just before the read is heeded after it: Python looks for signals when a read is broken off.
         while not waits(program.pid):
-            assert program.status is None
+            assert program.runs()
         program.press("\x03")
         assert program.ended() == 130
 

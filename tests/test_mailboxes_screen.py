@@ -13,7 +13,7 @@ import pytest
 from dovecot import PASSWORD, USER, dovecot
 from screen import agree, lines, press, settled, text, until
 from scripted_imap import Client, scripted
-from stories import POISONS, TODAY, small, stored, write
+from stories import POISONS, TODAY, small_store
 from test_fetch import numbered
 from test_fetch_command import hanging
 from test_published_screen import SIZES, STRANGE
@@ -53,7 +53,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **mailboxes: dict
 
 def visited(database: Path, *visits: Visit) -> Path:
     """Store a few reports and these visits, and return the path."""
-    stored(database, write(database.with_suffix(""), small()))
+    small_store(database)
     with Store.open(database).writing() as connection:
         for visit in visits:
             connection.execute(f"INSERT INTO fetches VALUES ({', '.join('?' * len(visit))})", list(visit))

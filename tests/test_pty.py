@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyte
 import pytest
 from pty_program import Program
-from stories import TODAY, poisoned_files, small, stored, write
+from stories import TODAY, poisoned_files, small, small_store, stored, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ STRANGE = re.compile(
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    return stored(tmp_path / "s.duckdb", write(tmp_path / "reports", small()))
+    return small_store(tmp_path / "s.duckdb")
 
 
 def arguments(database: Path) -> list[str]:
@@ -44,7 +44,7 @@ def seen(output: bytes, size: tuple[int, int] = (80, 24)) -> str:
 
 
 def test_it_starts_answers_and_quits(database: Path) -> None:
-    with Program(arguments(database)) as program:
+    with Program(arguments(database), fresh=True) as program:
         program.wait_for("mx2.example.org")
         program.wait_for("Quit")
         program.press("q")
@@ -82,13 +82,13 @@ def test_a_signal_leaves_the_terminal_as_it_was(database: Path, number: signal.S
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["with a signal", "without a signal"])
 def test_it_ends_when_its_terminal_goes_away(database: Path, *, deaf: bool) -> None:
-    with Program(arguments(database), deaf=deaf) as program:
+    with Program(arguments(database), deaf=deaf, fresh=True) as program:
         program.wait_for("mx2.example.org")
         assert program.hang_up() == 128 + signal.SIGHUP
 
 
 def test_it_ends_when_its_terminal_goes_away_with_its_first_words(database: Path) -> None:
-    with Program(arguments(database), deaf=True) as program:
+    with Program(arguments(database), deaf=True, fresh=True) as program:
         program.wait_for("\x1b[?1049h")
         assert program.hang_up() == 128 + signal.SIGHUP
 
@@ -140,7 +140,7 @@ def test_pictures_are_ascii_where_that_is_asked_for_or_the_terminal_takes_no_utf
     database: Path, asked: dict[str, str]
 ) -> None:
     for environment, signs in ((asked, ("# would block", "+")), ({}, ("█ would block", "└"))):
-        with Program(arguments(database), environment) as program:
+        with Program(arguments(database), environment, fresh="PYTHONIOENCODING" in environment) as program:
             program.wait_for("example.net")
             program.wait_for("Who reported when", since=program.press("t"))
             shown = seen(program.output)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from screen import agree, lines, press, settled, text, until
-from stories import POISONS, TODAY, small, stored, write
+from stories import POISONS, TODAY, small, small_store, write
 from test_checked import check, seen
 
 from loaders.observations import record
@@ -31,7 +31,7 @@ STRANGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u20
 
 def looked_at(database: Path, *checks: Check) -> Path:
     """Store a few reports and these checks, as of example.org, and return the path."""
-    stored(database, write(database.with_suffix(""), small()))
+    small_store(database)
     record(Store.open(database), [one.model_copy(update={"policy_domain": "example.org"}) for one in checks])
     return database
 

@@ -12,7 +12,7 @@ import pytest
 from pty_program import Program
 from reports import document, policy, row
 from shelf import put
-from stories import POISONS, TODAY, small, stored, write
+from stories import POISONS, TODAY, small, small_store, write
 
 from tlsrpt.store import Store, utc_now
 from tui import remembered
@@ -22,7 +22,7 @@ from tui.remembered import Order, Remembered
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    return stored(tmp_path / "s.duckdb", write(tmp_path / "r", small()))
+    return small_store(tmp_path / "s.duckdb")
 
 
 def state(tmp_path: Path) -> Path:
@@ -99,7 +99,8 @@ def test_screen_period_and_order_are_those_of_the_last_run(tmp_path: Path) -> No
 
 @pytest.mark.pty
 def test_nothing_is_remembered_of_another_day_or_of_files(database: Path, tmp_path: Path) -> None:
-    for arguments in (["--database", str(database), "--as-of", str(TODAY)], [str(tmp_path / "r")]):
+    folder = write(tmp_path / "r", small())
+    for arguments in (["--database", str(database), "--as-of", str(TODAY)], [str(folder)]):
         with Program(arguments, {"TLSRPT_DATABASE": str(tmp_path / "none")}) as program:
             program.wait_for("mx2.example.org")
             program.wait_for("2 Failures]", since=program.press("2"))

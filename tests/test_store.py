@@ -254,7 +254,6 @@ def test_two_threads_that_stay_take_turns_and_others_read_meanwhile(tmp_path: Pa
             for number in range(20):
                 with store.writing() as connection:
                     connection.execute("INSERT INTO properties VALUES (?, '')", [f"{name}{number}"])
-            met.wait()
 
     threads = [threading.Thread(target=stay, args=[name]) for name in "ab"]
     for thread in threads:
@@ -264,6 +263,29 @@ def test_two_threads_that_stay_take_turns_and_others_read_meanwhile(tmp_path: Pa
         counts.append(ask(store, "SELECT count(*) FROM properties")[0][0])
     assert counts == sorted(counts)
     assert ask(store, "SELECT count(*) FROM properties") == [(before + 40,)]
+
+
+def test_a_writer_that_leaves_is_overtaken_by_no_reader(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    with store.staying() as stay:
+        with store.writing() as connection:
+            connection.execute("INSERT INTO properties VALUES ('a', '')")
+        reading = stay.borrow()
+        assert reading is not None
+        leaving = threading.Thread(target=stay.leave)
+        leaving.start()
+        # It waits for the one who reads, and nobody else can begin to.
+        until = time.monotonic() + 20
+        while (another := stay.borrow()) is not None:
+            another.close()
+            stay.give_back()
+            assert time.monotonic() < until
+        assert leaving.is_alive()
+        assert reading.execute("SELECT count(*) FROM properties WHERE name = 'a'").fetchall() == [(1,)]
+        reading.close()
+        stay.give_back()
+        leaving.join()
+        assert ("a", "") in ask(store, "FROM properties")
 
 
 def test_waiting_for_a_store_can_be_stopped(tmp_path: Path) -> None:

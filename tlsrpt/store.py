@@ -412,10 +412,10 @@ class _Stay:
             self.leave()
 
     def leave(self) -> None:
-        """Close the store, once nobody reads through it."""
+        """Close the store, once those who read through it are done; whoever comes now waits at the gate."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._borrowed)
             self._held = None
+            self._changed.wait_for(lambda: not self._borrowed)
         self._open.close()
 
 
