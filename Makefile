@@ -40,7 +40,7 @@ imports: $(VENV)/dev
 
 unit: $(VENV)/dev
 	@$(BIN)/python --version
-	$(BIN)/pytest -q -n auto --dist loadgroup
+	$(BIN)/pytest -q -n auto
 
 bench: $(VENV)/dev  ## measure loading and questions against peers
 	$(BIN)/python bench/run.py

@@ -43,8 +43,6 @@ from tlsrpt.published import Answer, HostFacts, Mx, MxFacts, Tlsa, TlsaFacts
 if TYPE_CHECKING:
     from tlsrpt.enforce.criteria import Found
 
-pytestmark = pytest.mark.xdist_group(__name__)  # the store of all cases is made once
-
 DAILY = history().looks
 FEWER = (16, *range(9, -1, -1))  # all that changes in a case does so within nine days
 OLD_LOOKS = tuple(range(16, 0, -1))  # of which the last was yesterday morning

@@ -73,11 +73,13 @@ async def begin(pilot: Pilot[None], *keys: str) -> None:
 async def test_screens_of_the_verdict_look_like_their_goldens(
     kept: Path, size: tuple[int, int], *, update_goldens: bool
 ) -> None:
-    for name, keys in TOURS.items():
-        app = bench(kept)
-        async with app.run_test(size=size) as pilot:
-            await begin(pilot, *keys)
+    app = bench(kept)
+    async with app.run_test(size=size) as pilot:
+        await begin(pilot)
+        for name, keys in TOURS.items():
+            await press(pilot, *keys)
             agree(f"{name}-{size[0]}x{size[1]}", text(app), update=update_goldens)
+            await press(pilot, *["escape"] * (len(app.screen_stack) - 1), "home")
 
 
 async def test_the_verdict_stands_on_the_first_screen_and_enter_tells_what_to_do(kept: Path) -> None:

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from histories import History
 
-pytestmark = pytest.mark.xdist_group(__name__)  # the store of all cases is made once
-
 STATUS = {
     "READY": 0,
     "IN_FORCE": 0,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cryptography import x509
@@ -72,7 +73,7 @@ class Certificate(BaseModel):
     @classmethod
     def _derive(cls, given: Any) -> Any:  # noqa: ANN401 - whatever came
         if isinstance(given, dict) and isinstance(given.get("der"), str):
-            return {"der": given["der"]} | _fields(given["der"])
+            return {"der": given["der"], **_fields(given["der"])}
         return given
 
     @property
@@ -101,7 +102,9 @@ def parsed(der: str) -> x509.Certificate:
         raise ValueError(str(error)) from error
 
 
-def _fields(der: str) -> dict[str, object]:
+@lru_cache(maxsize=1024)
+def _fields(der: str) -> Mapping[str, object]:
+    """Return what stands in a certificate. One is seen again at every look, so it is kept for a while."""
     try:
         found = parsed(der)
         return {

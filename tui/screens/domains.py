@@ -242,7 +242,8 @@ class DomainsScreen(Listing):
         with suppress(StoreError):  # the question itself says what is wrong
             store = self.bench.evidence.store()
             if store is not None:
-                found = {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
+                with store.reading():
+                    found = {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
                 self.post_message(self.BlameCame(found))
 
     @on(BlameCame)
