@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tlsrpt.store import Store
 
 
@@ -34,6 +36,19 @@ class Scope:
 
 
 EVERYTHING = Scope()
+
+
+class Part(NamedTuple):
+    """Which rows of a long answer: those with all of some words, in an order, from a place on."""
+
+    words: tuple[str, ...] = ()  # lower-case
+    order: str = ""  # a field of the rows; "" is the order that the question itself has
+    descending: bool = False
+    first: int = 0
+    limit: int | None = None  # rows; None is all
+
+
+WHOLE = Part()
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
@@ -64,7 +79,21 @@ def rows(
     `more` gives the question's own parameters. Parameters that the question does not name are left out.
     Raises StoreError when the store cannot be read.
     """
-    given = asdict(scope) | more
+    return [row(*values) for values in _answer(store, name, scope, more)]
+
+
+def part_of(store: Store, name: str, row: type[Row], part: Part, scope: Scope = EVERYTHING) -> tuple[list[Row], int]:
+    """Return a part of the answer of the question `name`, and how many rows have its words.
+
+    The last column of the question is that number; it is 0 beyond the last row.
+    """
+    given = {"words": list(part.words), "order": part.order, "descending": part.descending}
+    found = _answer(store, name, scope, {**given, "offset": part.first, "limit": part.limit})
+    return [row(*values[:-1]) for values in found], found[0][-1] if found else 0
+
+
+def _answer(store: Store, name: str, scope: Scope, more: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    given = asdict(scope) | dict(more)
     named = {key: given[key] for key in parameters(name)}
     with store.reading() as connection:
-        return [row(*values) for values in connection.execute(sql(name), named).fetchall()]
+        return connection.execute(sql(name), named).fetchall()

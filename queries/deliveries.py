@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from queries import rows
+from queries import WHOLE, Part, part_of, rows
 
 if TYPE_CHECKING:
     from tlsrpt.store import Store
@@ -34,7 +34,16 @@ class Outcome(NamedTuple):
 
 def refused(store: Store) -> list[RefusedRow]:
     """Return the refused deliveries, newest first."""
-    return rows(store, "deliveries_refused", RefusedRow)
+    return refused_part(store, WHOLE)[0]
+
+
+def refused_part(store: Store, part: Part) -> tuple[list[RefusedRow], int]:
+    """Return a part of the refused deliveries, newest first or in another order, and how many have its words.
+
+    Words are looked for in reason, source, name, sender, subject and the day of the last try. The order is a
+    field of RefusedRow.
+    """
+    return part_of(store, "deliveries_refused", RefusedRow, part)
 
 
 def content(store: Store, delivery: int) -> bytes:

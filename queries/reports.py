@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from queries import EVERYTHING, Scope, rows
+from queries import EVERYTHING, Part, Scope, part_of, rows
 
 if TYPE_CHECKING:
     from tlsrpt.store import Store
@@ -121,6 +121,18 @@ def newest(store: Store, scope: Scope = EVERYTHING, *, limit: int = 1000, offset
     """Return reports, newest day first, `limit` of them from `offset` on; superseded ones are marked."""
     name = "reports_matching" if _looks_inside(scope) else "reports_newest"
     return rows(store, name, ReportRow, scope, limit=limit, offset=offset)
+
+
+def listed(store: Store, scope: Scope, part: Part) -> tuple[list[ReportRow], int]:
+    """Return a part of the list of reports, newest first or in another order, and how many have its words.
+
+    Words are looked for in what tells reports apart: day, organization, domain, trust, id, "superseded" and
+    "defects". The order is a field of ReportRow. Newest first and without words it costs little, at any place.
+    """
+    if part.words or part.order:
+        return part_of(store, "reports_listed", ReportRow, part, scope)
+    limit = count(store, scope) if part.limit is None else part.limit
+    return newest(store, scope, limit=limit, offset=part.first), count(store, scope)
 
 
 def count(store: Store, scope: Scope = EVERYTHING) -> int:

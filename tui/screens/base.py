@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from queries import EVERYTHING, Scope
+from queries import EVERYTHING, WHOLE, Part, Scope
 from tui import keys
 from tui.draw import buttons, content, joined, link
 from tui.evidence import window_words
@@ -25,7 +25,7 @@ from tui.widgets.page import Page
 from tui.words import month_day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     from textual.app import ComposeResult
@@ -48,6 +48,7 @@ class Asked(NamedTuple):
 
     scope: Scope
     version: int  # of the evidence
+    part: Part = WHOLE  # of the answer
 
 
 class Answered(Message):
@@ -94,6 +95,10 @@ class Asking(Screen[None]):
     def question(self, store: Store, scope: Scope) -> object:
         """Return the answer. Runs in a thread."""
         raise NotImplementedError
+
+    def answer(self, store: Store, asked: Asked) -> object:
+        """Return the answer to what was asked. Runs in a thread."""
+        return self.question(store, asked.scope)
 
     def show(self, answer: Any) -> None:  # noqa: ANN401 - what its own question returned
         """Draw an answer; None says that there is no store."""
@@ -143,6 +148,10 @@ class Asking(Screen[None]):
         del form
         return written(self.query_one(Page).paragraphs)
 
+    def take(self, form: str, use: Callable[[str], None]) -> None:
+        """Use what is shown in this form; a long list has to be read first."""
+        use(self.taken(form))
+
     def action_export(self) -> None:
         """Write what is shown into a new file, after asking which."""
         from tui.exporting import file_name  # noqa: PLC0415 - not needed for the first frame
@@ -160,24 +169,32 @@ class Asking(Screen[None]):
 
     def _write(self, name: str) -> None:
         """Write into a new file and say so; ask again if that cannot be."""
+        ending = next((one for one in self.FORMS if name.endswith(one)), "")
+        if ending:
+            self.take(ending, partial(self._write_text, name))
+        else:
+            self._ask_again(name, f"{name}: ends in none of {', '.join(self.FORMS)}")
+
+    def _write_text(self, name: str, text: str) -> None:
         from tui import exporting  # noqa: PLC0415 - as above
 
-        ending = next((one for one in self.FORMS if name.endswith(one)), "")
-        none = f"{name}: ends in none of {', '.join(self.FORMS)}"
-        problem = exporting.write(name, self.taken(ending)) if ending else none
+        problem = exporting.write(name, text)
         if problem:
-            self.bench.fail(problem)
-            self._ask_for_file(name)
+            self._ask_again(name, problem)
         else:
             self.bench.notify(f"wrote {name}")
 
+    def _ask_again(self, name: str, problem: str) -> None:
+        self.bench.fail(problem)
+        self._ask_for_file(name)
+
     def action_pager(self) -> None:
         """Show what is shown in the operator's pager."""
-        self.bench.look_with(("PAGER",), "less", self.taken(".txt"))
+        self.take(".txt", partial(self.bench.look_with, ("PAGER",), "less"))
 
     def action_editor(self) -> None:
         """Show what is shown in the operator's editor."""
-        self.bench.look_with(("VISUAL", "EDITOR"), "vi", self.taken(".txt"))
+        self.take(".txt", partial(self.bench.look_with, ("VISUAL", "EDITOR"), "vi"))
 
     def action_checks(self) -> None:
         """Go to what the domain in focus publishes."""
@@ -239,12 +256,16 @@ class Asking(Screen[None]):
         """Return what the user is looking at."""
         return self.bench.evidence.scope(self.bench.days, self.within)
 
+    def part(self) -> Part:
+        """Return which part of the answer is wanted."""
+        return WHOLE
+
     def renew(self) -> None:
         """Ask, unless this was asked already."""
         if self.bench.broken:
             self.explain(self.bench.broken)
             return
-        wanted = Asked(self.scope(), self.bench.evidence.version)
+        wanted = Asked(self.scope(), self.bench.evidence.version, self.part())
         if self.bench.ready and wanted != self.asked:
             self._interrupt()
             self.asked = wanted
@@ -290,19 +311,19 @@ class Asking(Screen[None]):
 
         try:
             store = self.bench.evidence.store()
-            answer = None if store is None else self._answer(store, asked.scope)
+            answer = None if store is None else self._answer(store, asked)
         except StoreError as error:
             self.post_message(Unanswered(asked, str(error)))
         else:
             self.post_message(Answered(asked, answer))
 
-    def _answer(self, store: Store, scope: Scope) -> object:
+    def _answer(self, store: Store, asked: Asked) -> object:
         """Return the answer, from one connection that can be interrupted."""
         with store.reading() as connection:
             self._asking = connection
             self._questions.append(connection)
             try:
-                return self.question(store, scope)
+                return self.answer(store, asked)
             finally:
                 self._questions.remove(connection)
                 if self._asking is connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tui.widgets.table import Column
 
 
+COPIED = "copied"  # the form that rows have in the clipboard
+
+
 class Listing(Asking):
     """A list that can be filtered, sorted and copied from."""
 
@@ -42,7 +46,7 @@ class Listing(Asking):
         yield Static(classes="answer")
         yield Input(classes="filter", placeholder="words to look for", compact=True)
         yield Static(classes="empty")
-        yield Table(self.COLUMNS, key=self.key)
+        yield self.make_table()
         yield from self.below()
         if self.PREVIEWS:
             yield Page(classes="side")
@@ -64,6 +68,10 @@ class Listing(Asking):
     ordered = False  # whether the order of the last time was looked up
 
     # What a list says for itself
+
+    def make_table(self) -> Table:
+        """Return the list, without rows."""
+        return Table(self.COLUMNS, key=self.key)
 
     def below(self) -> ComposeResult:
         """Yield what stands between the list and the lines about its highlighted row."""
@@ -106,18 +114,26 @@ class Listing(Asking):
     ) -> None:
         """Show rows below an answer, or, without rows, why there are none."""
         self.table.fill(rows, columns)
-        if rows and not self.ordered:  # as it was sorted the last time
+        if rows and not self.ordered:
             self.ordered = True
-            order = self.bench.orders.get(self.NAME)
-            if order is not None:
-                self.table.sort_by(order.heading, descending=order.descending)
+            self.sort_as_before()
+        self.say(answer, empty)
+
+    def sort_as_before(self) -> None:
+        """Sort as the list was sorted the last time."""
+        order = self.bench.orders.get(self.NAME)
+        if order is not None:
+            self.table.sort_by(order.heading, descending=order.descending)
+
+    def say(self, answer: Content, empty: Content) -> None:
+        """Show what stands above the rows, or in place of them."""
         self.query_one(".answer", Static).update(answer)
         self.query_one(".empty", Static).update(empty)
         self._arrange()
 
     def _arrange(self) -> None:
         table = self.table
-        nothing = not table.lines
+        nothing = not table.everything
         self.query_one(".empty", Static).display = nothing
         table.display = not nothing
         self.query_one(".detail", Static).display = not nothing
@@ -130,18 +146,19 @@ class Listing(Asking):
     def status(self) -> None:
         """Draw the line that tells where in which list one is, and in place of rows that a filter hides all of them."""
         table = self.table
-        hidden = bool(table.lines) and not table.shown
-        if table.lines:
+        hidden = bool(table.everything) and not table.shown
+        if table.everything:
             self.query_one(".empty", Static).display = hidden
             table.display = not hidden
         if hidden:
             words = told("No row has all of these words.", "Esc clears the filter, / changes it.")
             self.query_one(".empty", Static).update(words)
         parts = []
-        if table.lines:
-            parts.append(f"{min(table.cursor + 1, len(table.shown)):,}/{len(table.shown):,}")
+        if table.everything:
+            place = f"{min(table.cursor + 1, len(table.shown)):,}/{len(table.shown):,}"
+            parts.append("looking" if table.pending else place)
         if table.words:
-            parts.append(f"filter: {' '.join(table.words)}  ({len(table.lines):,} without it; Esc clears)")
+            parts.append(f"filter: {' '.join(table.words)}  ({table.everything:,} without it; Esc clears)")
         if table.order_by is not None:
             column = table.columns[table.order_by]
             up, down = ("least first", "most first") if column.right else ("A-Z", "Z-A")
@@ -151,7 +168,7 @@ class Listing(Asking):
             elif isinstance(first, int) and not column.right:  # words that have an order of their own
                 up, down = "worst first", "best first"
             parts.append(f"sorted by {column.heading}, {down if table.descending else up}")
-        if table.lines:
+        if table.everything:
             parts.append(self.note())
         words = content("   ".join(part for part in parts if part))
         self.query_one(".status", Static).update(words, layout=False)
@@ -234,7 +251,7 @@ class Listing(Asking):
     @on(Input.Submitted)
     def _submitted(self) -> None:
         self.query_one(Input).display = bool(self.table.words)
-        self.table.focus()
+        self.set_focus(self.table)  # at once, for the next key
 
     def step_back(self) -> bool:
         """Clear the filter if there is one."""
@@ -250,10 +267,20 @@ class Listing(Asking):
 
     def taken(self, form: str) -> str:
         """Return the rows that the filter leaves, in their order, with all columns."""
+        return self.written([line.row for line in self.table.shown], form)
+
+    def written(self, rows: Sequence[Any], form: str) -> str:
+        """Return rows with all columns, as a file with this ending has them, or COPIED as the clipboard has them."""
         from tui import exporting, plain  # noqa: PLC0415 - not needed for the first frame
 
-        rows = exporting.tabulated([line.row for line in self.table.shown], self.table.columns)
-        return plain.written(rows, exporting.FORMS[form], None)
+        columns = self.table.columns
+        if form == COPIED:
+            cells = [
+                [column.heading for column in columns],
+                *([column.text(row) for column in columns] for row in rows),
+            ]
+            return "\n".join("\t".join(row) for row in cells)
+        return plain.written(exporting.tabulated(rows, columns), exporting.FORMS[form], None)
 
     def _row_text(self) -> str:
         table = self.table
@@ -269,11 +296,9 @@ class Listing(Asking):
         if table.row() is None:
             return []
         line = table.shown[table.cursor]
-        headings = "\t".join(column.heading for column in table.columns)
-        every = "\n".join([headings, *("\t".join(one.texts) for one in table.shown)])
         whole = [
             (Choice("r", "Row", self._row_text().replace("\t", "  ")), self._row_text()),
-            (Choice("t", "Table", f"{len(table.shown):,} rows with their headings"), every),
+            (Choice("t", "Table", f"{len(table.shown):,} rows with their headings"), ""),
         ]
         values = [(column.heading, text) for column, text in zip(table.columns, line.texts, strict=True) if text]
         return whole + [
@@ -286,8 +311,12 @@ class Listing(Asking):
 
         def chosen(choice: Choice | None) -> None:
             for one, text in copies:
-                if one is choice:
-                    self.bench.copy(text, choice.more if choice.key == "t" else "")
+                if one is not choice:
+                    continue
+                if choice.key == "t":
+                    self.take(COPIED, partial(self.bench.copy, what=choice.more))
+                else:
+                    self.bench.copy(text)
 
         if copies:
             self.bench.push_screen(Choose("Copy", [choice for choice, _ in copies]), chosen)

@@ -11,7 +11,7 @@ from tui import keys
 from tui.draw import content, stacked
 from tui.pages import raw_page
 from tui.screens.empty import no_reports, told
-from tui.screens.listing import Listing
+from tui.screens.paging import Page, Paging
 from tui.screens.report import BytesScreen
 from tui.widgets.table import Column
 from tui.words import came_from, count, size
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from queries import Scope
+    from queries import Part, Scope
     from tlsrpt.store import Store
     from tui.said import Said
 
@@ -31,7 +31,7 @@ def _bad(row: deliveries.RefusedRow) -> str:
     return "bad" if row.reason else ""
 
 
-class RefusedScreen(Listing):
+class RefusedScreen(Paging):
     """Deliveries that were refused; their bytes are kept, so that they can be read again."""
 
     PREVIEWS = True
@@ -46,15 +46,23 @@ class RefusedScreen(Listing):
         Column("Tried", lambda row: row.loaded_at, lambda row: f"{row.loaded_at:%Y-%m-%d}", drop=1),
     )
 
+    ORDERS = ("reason", "source", "name", "sender", "size", "loaded_at")
+    MORE = "tlsrpt refused --format csv writes all."
+
     @staticmethod
     def key(row: deliveries.RefusedRow) -> int:
         """Return the number of the delivery."""
         return row.delivery
 
-    def question(self, store: Store, scope: Scope) -> list[deliveries.RefusedRow]:
-        """Return everything refused, whatever the window."""
+    def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[list[deliveries.RefusedRow], int]:
+        """Return some of what was refused, whatever the window, and how much there is."""
         del scope
-        return deliveries.refused(store)
+        return deliveries.refused_part(store, part)
+
+    def question_part(self, store: Store, scope: Scope, part: Part) -> Page:
+        """Return what is in sight of it."""
+        with store.reading():
+            return self.ask_page(store, scope, part)
 
     def crumb(self) -> str:
         """Return nothing narrower: refused deliveries have no domain."""
@@ -64,15 +72,15 @@ class RefusedScreen(Listing):
         """Return nothing: the window does not matter here."""
         return ""
 
-    def show(self, answer: list[deliveries.RefusedRow] | None) -> None:
+    def show(self, answer: Page | None) -> None:
         """List them."""
         if answer is None:
             self.list_rows((), content(), no_reports(self.bench, None))
             return
-        self.bench.refused = len(answer)
-        words = count(len(answer), "delivery could not be read", "deliveries could not be read")
+        self.bench.refused = answer.everything
+        words = count(answer.everything, "delivery could not be read", "deliveries could not be read")
         kept = " The bytes are kept: R tries again."
-        self.list_rows(answer, content(f"{words}.{kept}" if answer else ""), told("Nothing was refused."))
+        self.list_page(answer, content(f"{words}.{kept}" if answer.everything else ""), told("Nothing was refused."))
 
     def detail(self, row: deliveries.RefusedRow) -> Content:
         """Return the reason in full and the mail that it came in."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from textual import on
-
 from queries import domains, reports
 from tui import keys
 from tui.draw import content
 from tui.pages import report_page
 from tui.screens.empty import no_reports
-from tui.screens.listing import Listing
+from tui.screens.paging import Page, Paging
 from tui.screens.report import ReportScreen
 from tui.text import idn
-from tui.widgets.table import Column, Table
+from tui.widgets.table import Column
 from tui.words import count, place
 
 if TYPE_CHECKING:
@@ -25,19 +23,15 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from queries import Scope
+    from queries import Part, Scope
     from tlsrpt.store import Store
     from tui.said import Said
 
-PAGE = 1_000  # reports fetched at once
-NEAR = 100  # rows before the end at which the next ones are fetched
 
+class Found(NamedTuple):
+    """Some of the reports."""
 
-class Pages(NamedTuple):
-    """Reports, as far as they have been fetched."""
-
-    rows: list[reports.ReportRow]
-    total: int
+    page: Page
     newest: date | None  # day of the newest report, whatever the window; not asked for where there are reports
 
 
@@ -58,8 +52,8 @@ def _notes(row: reports.ReportRow) -> str:
     return ", ".join(notes)
 
 
-class ReportsScreen(Listing):
-    """Reports, newest first; more are fetched as the cursor nears the end."""
+class ReportsScreen(Paging):
+    """Reports, newest first."""
 
     PREVIEWS = True
     NAME = "reports"
@@ -88,9 +82,20 @@ class ReportsScreen(Listing):
         Column("Report ID", lambda row: row.report_id, least=12, drop=5),
     )
 
-    def __init__(self, within: Scope, *, top: str) -> None:
-        super().__init__(within, top=top)
-        self.fetched = PAGE  # how many rows were asked for
+    ORDERS = (
+        "day",
+        "organization",
+        "policy_domains",
+        "sts_successful",
+        "sts_failed",
+        "tlsa_successful",
+        "tlsa_failed",
+        "no_policy_successful",
+        "trust",
+        "defects",
+        "report_id",
+    )
+    MORE = "tlsrpt reports --limit N --format csv writes more."
 
     @staticmethod
     def key(row: reports.ReportRow) -> int:
@@ -112,26 +117,25 @@ class ReportsScreen(Listing):
         """Return the same about another domain."""
         return ReportsScreen(replace(self.within, policy_domain=policy_domain), top=self.top)
 
-    def question(self, store: Store, scope: Scope) -> Pages:
-        """Return the newest reports and how many there are."""
-        with store.reading():
-            total = reports.count(store, scope)
-            newest = None if total else domains.totals(store, replace(scope, since=None)).last_day
-            return Pages(reports.newest(store, scope, limit=self.fetched), total, newest)
+    def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[list[reports.ReportRow], int]:
+        """Return some reports, and how many there are."""
+        return reports.listed(store, scope, part)
 
-    def show(self, answer: Pages | None) -> None:
+    def question_part(self, store: Store, scope: Scope, part: Part) -> Found:
+        """Return the reports in sight and how many there are."""
+        with store.reading():
+            page = self.ask_page(store, scope, part)
+            newest = None if page.everything else domains.totals(store, replace(scope, since=None)).last_day
+            return Found(page, newest)
+
+    def show(self, answer: Found | None) -> None:
         """List them."""
         if answer is None:
             self.list_rows((), content(), no_reports(self.bench, None))
             return
-        listed = len(answer.rows)
-        more = f", the newest {listed:,} of them listed" if listed < answer.total else ""
-        self.list_rows(
-            answer.rows,
-            content(f"{count(answer.total, 'report')}{more}" if listed else ""),
-            no_reports(self.bench, answer.newest),
-        )
-        self.fetched = max(self.fetched, listed)
+        everything = answer.page.everything
+        summed = content(count(everything, "report") if everything else "")
+        self.list_page(answer.page, summed, no_reports(self.bench, answer.newest))
 
     def detail(self, row: reports.ReportRow) -> Content:
         """Return the whole id."""
@@ -146,11 +150,3 @@ class ReportsScreen(Listing):
     def open(self, row: Any) -> None:  # noqa: ANN401 - a ReportRow
         """Go to one report."""
         self.bench.push_screen(ReportScreen(row.report, top=self.top))
-
-    @on(Table.Moved)
-    def _near_the_end(self) -> None:
-        table = self.table
-        if len(table.lines) == self.fetched and table.cursor >= len(table.shown) - NEAR and not table.words:
-            self.fetched += PAGE
-            self.asked = None
-            self.renew()

@@ -78,6 +78,9 @@ class Table(ScrollView, can_focus=True):
     cursor = reactive(0, repaint=False)
     """Place of the highlighted row among those shown."""
 
+    pending = False
+    """Whether order or filter are not yet those of the rows shown."""
+
     class Opened(Message):
         """A row was chosen."""
 
@@ -100,7 +103,7 @@ class Table(ScrollView, can_focus=True):
         self.columns = tuple(columns)
         self.key = key or (lambda row: row)
         self.lines: list[Line] = []  # all rows, in the order they came
-        self.shown: list[Line] = []  # those that the filter leaves, sorted
+        self.shown: Sequence[Line] = []  # those that the filter leaves, sorted
         self.words: tuple[str, ...] = ()
         self.order_by: int | None = None
         self.descending = False
@@ -124,13 +127,13 @@ class Table(ScrollView, can_focus=True):
         self.lines = [self._line(row) for row in rows]
         self._arrange()
 
-    def extend(self, rows: Sequence[Row]) -> None:
-        """Show these rows after the others."""
-        self.lines += [self._line(row) for row in rows]
-        self._arrange()
-
     def _line(self, row: Row) -> Line:
         return Line(row, self.key(row), tuple(column.text(row) for column in self.columns))
+
+    @property
+    def everything(self) -> int:
+        """How many rows there are without the filter."""
+        return len(self.lines)
 
     def filter(self, words: str) -> None:
         """Show only the rows with all these words in columns that can be seen."""
@@ -146,10 +149,11 @@ class Table(ScrollView, can_focus=True):
         """Fit the columns, filter, sort, and put the cursor back on its row."""
         before = self.shown[self.cursor].key if self.cursor < len(self.shown) else None
         self._fit()
-        self.shown = [line for line in self.lines if self._matches(line)]
+        shown = [line for line in self.lines if self._matches(line)]
         if self.order_by is not None:
             column = self.columns[self.order_by]
-            self.shown.sort(key=lambda line: _sortable(column.value(line.row)), reverse=self.descending)
+            shown.sort(key=lambda line: _sortable(column.value(line.row)), reverse=self.descending)
+        self.shown = shown
         places = {line.key: place for place, line in enumerate(self.shown)}
         self.virtual_size = Size(self.size.width, len(self.shown) + 1)
         self.cursor = places.get(before, min(self.cursor, max(0, len(self.shown) - 1)))

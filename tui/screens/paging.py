@@ -1,0 +1,145 @@
+"""A list that may have millions of rows: the store filters, sorts and hands out those in sight."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from textual import on, work
+from textual.message import Message
+
+from queries import Part
+from tui.screens.listing import Listing
+from tui.widgets.paged import PagedTable
+from tui.widgets.table import Table
+from tui.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.content import Content
+
+    from queries import Scope
+    from tlsrpt.store import Store
+    from tui.screens.base import Asked
+
+PAGE = 200  # rows asked for at once: those in sight, and some before and after them
+TAKEN = 100_000  # rows that are taken along at most
+
+
+class Page(NamedTuple):
+    """A part of a long answer."""
+
+    part: Part
+    rows: Sequence[Any]
+    matches: int  # rows that the filter leaves
+    everything: int  # rows without it
+
+
+class Paging(Listing):
+    """A list of which only the rows in sight are asked for."""
+
+    ORDERS: ClassVar[Sequence[str]]
+    """By what the store sorts for each of COLUMNS."""
+
+    MORE: ClassVar[str] = ""
+    """How to get more rows than can be taken along."""
+
+    first = 0  # of the rows asked for
+    listed: tuple[object, ...] = ()  # the list that is shown: its scope, words and order
+
+    class Taken(Message):
+        """What is to be taken along has been read."""
+
+        def __init__(self, text: str, use: Callable[[str], None]) -> None:
+            super().__init__()
+            self.text = text
+            self.use = use
+
+    @abstractmethod
+    def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[Sequence[Any], int]:
+        """Return some rows, and how many have the words. Runs in a thread."""
+
+    @abstractmethod
+    def question_part(self, store: Store, scope: Scope, part: Part) -> object:
+        """Return the answer with the rows of a part, of ask_page. Runs in a thread."""
+
+    def answer(self, store: Store, asked: Asked) -> object:
+        """Return the answer to what was asked."""
+        return self.question_part(store, asked.scope, asked.part)
+
+    def make_table(self) -> Table:
+        """Return the list."""
+        return PagedTable(self.COLUMNS, key=self.key)
+
+    @property
+    def table(self) -> PagedTable:
+        """Return the list."""
+        return self.query_one(PagedTable)
+
+    def on_mount(self) -> None:
+        """Sort as the last time before anything is asked."""
+        super().on_mount()
+        self.sort_as_before()
+
+    def part(self) -> Part:
+        """Return which rows are wanted."""
+        table = self.table
+        order = "" if table.order_by is None else self.ORDERS[table.order_by]
+        return Part(table.words, order, table.descending, self.first, PAGE)
+
+    def ask_page(self, store: Store, scope: Scope, part: Part) -> Page:
+        """Return the rows wanted, and how many there are."""
+        rows, matches = self.ask_part(store, scope, part)
+        if not rows and part.first:  # there are fewer than before
+            part = part._replace(first=0)
+            rows, matches = self.ask_part(store, scope, part)
+        everything = self.ask_part(store, scope, Part(limit=1))[1] if part.words else matches
+        return Page(part, rows, matches, everything)
+
+    def list_page(self, page: Page, answer: Content, empty: Content) -> None:
+        """Show some rows below an answer, or, without any, why there are none."""
+        scope = self.asked.scope if self.asked else None
+        listed = (scope, page.part.words, page.part.order, page.part.descending)
+        version = self.asked.version if self.asked else 0
+        anew = (*listed, version) != self.listed
+        top = listed != self.listed[:-1]
+        self.listed = (*listed, version)
+        self.table.put(page.rows, page.part.first, page.matches, page.everything, anew=anew, top=top)
+        self.say(answer, empty)
+
+    @on(PagedTable.Wanted)
+    def _wanted(self, message: PagedTable.Wanted) -> None:
+        self.first = max(0, message.place - PAGE // 2)
+        self.renew()
+
+    @on(Table.Changed)
+    def _other_rows(self) -> None:
+        self.first = 0
+        self.renew()
+
+    # Taking along
+
+    def take(self, form: str, use: Callable[[str], None]) -> None:
+        """Read all rows that the filter leaves, as far as they can be taken along, and use them."""
+        there = len(self.table.shown)
+        if there > TAKEN:
+            self.bench.notify(f"the first {TAKEN:,} of {count(there, 'row')} are taken along. {self.MORE}")
+        self._take(form, self.scope(), self.part()._replace(first=0, limit=TAKEN), use)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="take")
+    def _take(self, form: str, scope: Scope, part: Part, use: Callable[[str], None]) -> None:
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+
+        try:
+            store = self.bench.evidence.store()
+            if store is not None:
+                with store.reading():
+                    rows, _ = self.ask_part(store, scope, part)
+                self.post_message(self.Taken(self.written(rows, form), use))
+        except StoreError as error:
+            self.bench.post_message(self.bench.Failed(str(error)))
+
+    @on(Taken)
+    def _taken(self, message: Taken) -> None:
+        message.use(message.text)
