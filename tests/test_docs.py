@@ -178,7 +178,8 @@ def questions() -> dict[str, tuple[str, list[str], str]]:
 
 def test_the_questions_page_has_every_question_with_its_heading_and_columns() -> None:
     store = Store.memory()
-    own: dict[str, object] = {"failing": False, "limit": 1, "offset": 0, "report": 1, "delivery": 1}
+    numbers = {"limit": 1, "offset": 0, "report": 1, "delivery": 1}
+    own: dict[str, object] = {"failing": False, "words": [], "order": "", "descending": False, **numbers}
     real = {}
     with store.reading() as connection:
         for path in (ROOT / "queries" / "sql").glob("*.sql"):

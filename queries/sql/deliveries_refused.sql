@@ -1,5 +1,5 @@
--- Refused deliveries, and refused entries of reports that were read, that have all of some words: newest first or
--- in another order, a part of them. `matches` is how many there are.
+-- Refused deliveries and entries of reports that have all of some words, newest first or otherwise, a page of them.
+-- `matches` is how many there are.
 WITH matched AS (
   SELECT * FROM deliveries
   WHERE outcome = 'refused'

@@ -1,4 +1,4 @@
--- Reports with all of some words in one of their rows, in an order other than newest first, a page of them.
+-- Reports that have all of some words, in an order other than newest first, a page of them.
 -- `matches` is how many there are. Numbers and words are ordered by a key of their own.
 WITH matched AS (
   SELECT report, day, organization, trust, defects, report_id FROM reports
