@@ -25,6 +25,7 @@ from tui.remembered import Remembered
 from tui.screens.base import Asking
 from tui.screens.choose import Choice, Choose
 from tui.screens.domains import DomainsScreen
+from tui.screens.draft import DraftScreen
 from tui.screens.failures import FailuresScreen
 from tui.screens.help import HelpScreen
 from tui.screens.hosts import HostsScreen
@@ -59,6 +60,7 @@ OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, b
     "readiness": ReadinessScreen,
     "plan": PlanScreen,
     "details": DetailsScreen,
+    "draft": DraftScreen,
     "published": PublishedScreen,
     "timeline": TimelineScreen,
     "senders": SendersScreen,
@@ -75,6 +77,7 @@ class Workbench(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("everywhere")
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]  # noqa: RUF012 - an instance variable of App
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - likewise
 
     days: reactive[int | None] = reactive(None)
     """The window: how many days up to today, None for all."""

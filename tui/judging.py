@@ -345,6 +345,12 @@ def whole(store: Store, policy_domain: str, now: datetime) -> judged.Full:
     return judged.full(readiness.judge(store, policy_domain, now, wanted), used)
 
 
+def evidence(store: Store, policy_domain: str, now: datetime) -> Evidence:
+    """Return everything known about a domain, for the parameters of the configuration. Raises StoreError, as above."""
+    _, wanted = _configured()
+    return readiness.evidence(store, policy_domain, now, wanted)
+
+
 def plan_page(store: Store, policy_domain: str, now: datetime) -> list[Said]:
     """Return the next step of a domain, to read. Raises StoreError, as above."""
     _, wanted = _configured()

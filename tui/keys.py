@@ -25,6 +25,8 @@ PLACES = {
     "deciding": "Readiness and one failure",
     "criterion": "One criterion",
     "plan": "Plan and details",
+    "drafting": "Readiness, plan and policies",
+    "draft": "A draft of the policy",
     "failures": "Failures",
     "failure": "One failure",
     "reports": "Reports",
@@ -45,16 +47,17 @@ PLACES = {
 # What a screen adds to the keys that work everywhere.
 SCREENS = {
     "domains": ("list", "listing", "window", "domain", "about", "domains"),
-    "readiness": ("list", "listing", "domain", "about", "deciding", "readiness"),
+    "readiness": ("list", "listing", "domain", "about", "deciding", "drafting", "readiness"),
     "criterion": ("list", "listing", "domain", "about", "criterion"),
-    "plan": ("text", "domain", "about", "plan"),
-    "details": ("text", "domain", "about", "plan"),
+    "plan": ("text", "domain", "about", "drafting", "plan"),
+    "details": ("text", "domain", "about", "drafting", "plan"),
+    "draft": ("text", "draft"),
     "failures": ("list", "listing", "window", "domain", "about", "failures"),
     "failure": ("list", "listing", "window", "domain", "about", "deciding", "failure"),
     "timeline": ("text", "window", "domain", "about", "timeline"),
     "senders": ("list", "listing", "window", "domain", "about", "senders"),
     "hosts": ("list", "listing", "domain", "about", "hosts"),
-    "policies": ("text", "window", "domain", "about"),
+    "policies": ("text", "window", "domain", "about", "drafting"),
     "reports": ("list", "listing", "window", "about", "reports"),
     "report": ("text", "report"),
     "published": ("text", "about", "published"),
@@ -67,7 +70,7 @@ SCREENS = {
 
 
 # Screens that one can begin with; those of a domain need its name.
-OF_A_DOMAIN = ("readiness", "plan", "details", "published", "timeline", "senders", "hosts", "policies")
+OF_A_DOMAIN = ("readiness", "plan", "details", "draft", "published", "timeline", "senders", "hosts", "policies")
 STARTS = ("domains", "failures", "reports", "refused", "mailboxes", *OF_A_DOMAIN)
 
 
@@ -111,6 +114,12 @@ KEYS = (
         "Details",
         "whose fault, who disagrees, each MX, who holds which policy",
     ),
+    Key(
+        "drafting", "T", "T", "screen.draft_policy", "Try", "edit a draft of the policy, and see what would come of it"
+    ),
+    Key("draft", "f2", "F2", "screen.next_mode", "Mode", "the next mode: testing, enforce, none"),
+    Key("draft", "f3", "F3", "screen.anew", "Anew", "begin again with the policy of now"),
+    Key("draft", "tab", "Tab", "app.focus_next", "Switch", "between the draft and what would come of it"),
     Key("domains", "P", "P", "screen.plan", "", "the next step of this domain"),
     Key("domains", "x", "x", "screen.failures", "Failures", "what fails at this domain"),
     Key("readiness", "x", "x", "screen.failures", "Failures", "what fails at this domain"),

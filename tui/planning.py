@@ -17,6 +17,7 @@ from tlsrpt.store import Store, utc_now
 from tui import config, planned
 from tui.checking import asked, say
 from tui.running import NO_STORE, asked_store, one_line
+from tui.said import Said
 from tui.setting_up import POLICY, ZONE, lay_out
 from tui.text import safe
 
@@ -137,6 +138,25 @@ def _body(evidence: Evidence, wanted: Mapping[str, Any]) -> str:
     if len(body) > LARGEST:
         raise SourceError(f"{path}: larger than 64 KiB: senders stop reading there")
     return body.decode("utf-8", "backslashreplace")
+
+
+def first_draft(evidence: Evidence) -> str:
+    """Return what a draft begins with: the policy served now, else one in testing with the MXs of DNS."""
+    try:
+        made = mta_sts.policy_text(draft(evidence))
+    except ValueError:
+        hosts = evidence.mx_hosts or (f"mx.{evidence.policy_domain}",)
+        lines = ["version: STSv1", "mode: testing", *(f"mx: {host}" for host in hosts)]
+        made = "\n".join([*lines, f"max_age: {evidence.parameters.max_age_testing}", ""])
+    return made.replace("\r\n", "\n")
+
+
+def tried(evidence: Evidence, text: str) -> list[Said]:
+    """Return what would come of a draft with these lines, to read."""
+    body = "".join(f"{line}\r\n" for line in text.rstrip("\n").split("\n"))
+    if len(body.encode()) > LARGEST:
+        return [Said("larger than 64 KiB: senders stop reading there", style="bad")]
+    return planned.draft(evidence.policy_domain, what_if(evidence, body))
 
 
 def _draft(evidence: Evidence, body: str, form: str) -> int:

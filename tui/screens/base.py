@@ -216,6 +216,10 @@ class Asking(Screen[None]):
         """Go to the MXs of the domain in focus."""
         self.bench.look_over("hosts", self.domain(), top=self.top)
 
+    def action_draft_policy(self) -> None:
+        """Go to a draft of the policy of the domain in focus."""
+        self.bench.look_over("draft", self.domain(), top=self.top)
+
     def action_policies(self) -> None:
         """Go to the policies of the domain in focus."""
         self.bench.look_over("policies", self.domain(), top=self.top)

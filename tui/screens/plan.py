@@ -57,7 +57,7 @@ class PlanScreen(DomainPage):
     """The next step: policy, record, order, what to watch, and the way back."""
 
     NAME = "plan"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("domain", "about", "plan")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("domain", "about", "drafting", "plan")
 
     def question(self, store: Store, scope: Scope) -> list[Said]:
         """Return the plan, to read."""
@@ -71,7 +71,7 @@ class DetailsScreen(DomainPage):
     """The whole answer: blast radius and faults, who disagrees, each MX, who holds which policy, claims, decisions."""
 
     NAME = "details"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("domain", "about", "plan")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("domain", "about", "drafting", "plan")
 
     def question(self, store: Store, scope: Scope) -> list[Said]:
         """Return everything beside the criteria, to read."""

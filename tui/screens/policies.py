@@ -41,7 +41,7 @@ class PoliciesScreen(About):
 
     NAME = "policies"
     AUTO_FOCUS = "Page"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("window", "domain", "about")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("window", "domain", "about", "drafting")
 
     def body(self) -> ComposeResult:
         """Yield the page."""

@@ -35,7 +35,9 @@ class ReadinessScreen(Deciding):
     PREVIEWS = True
     NAME = "readiness"
     TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "about", "deciding", "readiness")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
+        "listing", "domain", "about", "deciding", "drafting", "readiness"
+    )
     FORMS = (".md", ".json", ".csv", ".txt")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("State", lambda row: row.state, style=lambda row: STATE_STYLES[row.state]),

@@ -1,0 +1,146 @@
+"""A draft of the policy: each change is tried at once, and what strangers publish comes into it as text alone."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from screen import press, settled, text, until
+from stories import POISONS, TODAY
+from test_checked import seen
+from test_published_screen import looked_at, of_org
+
+import loaders
+from loaders.directory import Directory
+from tlsrpt.published import FetchFacts
+from tlsrpt.store import Store
+from tui.app import Workbench
+from tui.evidence import Evidence
+from tui.screens.draft import DraftScreen
+from tui.screens.readiness import ReadinessScreen
+from tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+SAMPLES = Path(__file__).parent.parent / "sample_reports"
+AS_OF = date.fromisoformat((SAMPLES / "as-of.txt").read_text().strip())
+SERVED = ["version: STSv1", "mode: testing", "mx: mx1.example.com", "mx: mx2.example.com", "max_age: 86400"]
+STRANGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("samples") / "s.duckdb"
+    loaders.load(Directory([str(SAMPLES)]), Store.open(database, create=True), vouch=True)
+    return database
+
+
+async def drafting(pilot: Pilot[None], domain: str) -> DraftScreen:
+    """Come to rest on a draft."""
+    await settled(pilot)
+    pilot.app.push_screen(DraftScreen(domain, top="domains"))
+    await settled(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, DraftScreen)
+    return screen
+
+
+def written(screen: DraftScreen) -> list[str]:
+    return screen.draft.text.split("\n")
+
+
+async def test_it_begins_with_the_policy_served_and_each_change_is_tried(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], AS_OF))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await drafting(pilot, "example.com")
+        assert written(screen) == [*SERVED, ""]
+        assert "It says what the policy served now says" in text(app)
+        await press(pilot, "f2")
+        assert written(screen)[1] == "mode: enforce"
+        assert "The mode changes from testing to enforce." in text(app)
+        await press(pilot, "down", "down", "ctrl+k", "delete")  # without mx1
+        assert written(screen) == ["version: STSv1", "mode: enforce", *SERVED[3:], ""]
+        await press(pilot, "tab", "end")
+        assert "mx1.example.com" in text(app).partition("FAIL")[2]
+        await press(pilot, "f3")
+        assert written(screen) == [*SERVED, ""]
+        await press(pilot, "f2", "f2", "f2")
+        assert written(screen) == [*SERVED, ""]
+
+
+async def test_letters_are_text_until_escape_and_escape_leads_back(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], AS_OF))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        app.push_screen(ReadinessScreen("example.com", top="domains"))
+        await settled(pilot)
+        await press(pilot, "T")
+        screen = app.screen
+        assert isinstance(screen, DraftScreen)
+        await press(pilot, *"q1:", "question_mark")
+        assert written(screen)[0] == "q1:?version: STSv1"
+        assert "FAIL" in text(app)
+        await press(pilot, "escape")
+        assert screen.query_one(Page).has_focus
+        await press(pilot, "escape")
+        assert isinstance(app.screen, ReadinessScreen)
+
+
+async def test_a_store_that_changes_leaves_the_draft_alone(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], AS_OF))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await drafting(pilot, "example.com")
+        await press(pilot, "end", "x")
+        app.changed()
+        await settled(pilot)
+        assert written(screen)[0] == "version: STSv1x"
+
+
+async def test_a_domain_of_which_nothing_is_known_begins_in_testing(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], AS_OF))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await drafting(pilot, "nothing.example")
+        assert written(screen) == [
+            "version: STSv1", "mode: testing", "mx: mx.nothing.example", "max_age: 86400", "",
+        ]  # fmt: skip
+        assert "No policy was seen to be served" in text(app)
+
+
+async def test_without_a_store_it_says_so(tmp_path: Path) -> None:
+    app = Workbench(Evidence(tmp_path / "none.duckdb", [], AS_OF))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await drafting(pilot, "example.com")
+        assert "There is no store yet." in text(app)
+
+
+async def test_what_is_pasted_and_what_is_served_is_made_safe(tmp_path: Path) -> None:
+    evil = "\n".join(["version: STSv1", "mode: testing", *(f"mx: {bad}" for bad in POISONS.values()), "max_age: 86400"])
+    served = FetchFacts(outcome="fetched", status=200, content_type="text/plain", bodies=(evil,))
+    one = of_org()
+    kept = tuple(o if not isinstance(o.facts, FetchFacts) else seen(o.subject, served) for o in one.observations)
+    app = Workbench(
+        Evidence(looked_at(tmp_path / "s.duckdb", one.model_copy(update={"observations": kept})), [], TODAY)
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await drafting(pilot, "example.org")
+        assert not STRANGE.search(text(app))
+        screen.draft.load_text(evil)
+        await settled(pilot)
+        await until(pilot, lambda: "\x1b" not in screen.draft.text)
+        assert not STRANGE.search(text(app))
+        assert not STRANGE.search(screen.draft.text)
+        await press(pilot, "escape", "y")
+        assert not STRANGE.search(app.clipboard)
+
+
+async def test_more_than_senders_read_is_said_to_be_too_large(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], AS_OF))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await drafting(pilot, "example.com")
+        screen.draft.load_text("mx: a.example\n" * 6_000)
+        await settled(pilot)
+        assert "larger than 64 KiB: senders stop reading there" in text(app)
