@@ -59,16 +59,16 @@ async def test_it_begins_with_the_policy_served_and_each_change_is_tried(kept: P
         screen = await drafting(pilot, "example.com")
         assert written(screen) == [*SERVED, ""]
         assert "It says what the policy served now says" in text(app)
-        await press(pilot, "f2")
+        await press(pilot, "ctrl+t")
         assert written(screen)[1] == "mode: enforce"
         assert "The mode changes from testing to enforce." in text(app)
         await press(pilot, "down", "down", "ctrl+k", "delete")  # without mx1
         assert written(screen) == ["version: STSv1", "mode: enforce", *SERVED[3:], ""]
         await press(pilot, "tab", "end")
         assert "mx1.example.com" in text(app).partition("FAIL")[2]
-        await press(pilot, "f3")
+        await press(pilot, "ctrl+r")
         assert written(screen) == [*SERVED, ""]
-        await press(pilot, "f2", "f2", "f2")
+        await press(pilot, "ctrl+t", "ctrl+t", "ctrl+t")
         assert written(screen) == [*SERVED, ""]
 
 

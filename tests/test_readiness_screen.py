@@ -41,7 +41,7 @@ TOURS = {
     "ready": ["end", "enter"],
     "ready-plan": ["end", "P"],
     "draft": ["end", "enter", "T"],
-    "draft-enforce": ["down", "enter", "P", "T", "f2"],
+    "draft-enforce": ["down", "enter", "P", "T", "ctrl+t"],
     "form": ["end", "enter", "down", "f"],
 }
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual import on, work
@@ -24,9 +25,11 @@ from tui.evidence import USUAL, WINDOWS, Evidence, window_words
 from tui.remembered import Remembered
 from tui.screens.base import Asking
 from tui.screens.choose import Choice, Choose
+from tui.screens.confirm import Confirm
 from tui.screens.domains import DomainsScreen
 from tui.screens.draft import DraftScreen
 from tui.screens.failures import FailuresScreen
+from tui.screens.form import Field, Form
 from tui.screens.help import HelpScreen
 from tui.screens.hosts import HostsScreen
 from tui.screens.mailboxes import MailboxesScreen
@@ -69,6 +72,15 @@ OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, b
 }
 
 
+def _how_far(doing: str, status: Status, total: tuple[int, int]) -> str:
+    """Return how far the reading of files has come, for the head."""
+    from tui.progress import left  # noqa: PLC0415 - not needed for the first frame
+
+    of = f" of {total[0]:,}" if total[0] else ""
+    whole = status._replace(total_files=total[0], total_bytes=total[1])
+    return ", ".join([f"{doing} {status.files:,}{of} files", *left(whole)])
+
+
 class Workbench(App[None]):
     """Reports, from domains down to the bytes of one."""
 
@@ -93,11 +105,12 @@ class Workbench(App[None]):
             self.days = days
 
     class Reading(Message):
-        """Paths are being read."""
+        """Paths are being read: how far, of how many files and bytes."""
 
-        def __init__(self, status: Status) -> None:
+        def __init__(self, status: Status, total: tuple[int, int]) -> None:
             super().__init__()
             self.status = status
+            self.total = total
 
     class Read(Message):
         """Paths have been read."""
@@ -120,6 +133,20 @@ class Workbench(App[None]):
         def __init__(self, reason: str) -> None:
             super().__init__()
             self.reason = reason
+
+    class Loading(Message):
+        """Files are being loaded."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    class Loaded(Message):
+        """Files have been loaded."""
+
+        def __init__(self, summary: Summary) -> None:
+            super().__init__()
+            self.summary = summary
 
     class Failed(Message):
         """Something could not be done."""
@@ -149,6 +176,7 @@ class Workbench(App[None]):
             "refused": RefusedScreen,
             "mailboxes": MailboxesScreen,
         }
+        self.loader: Worker[None] | None = None  # what reads more files
         self.secrets: dict[str, str] = {}  # passwords asked for, by mailbox; kept nowhere else
 
     def get_default_screen(self) -> Screen[None]:
@@ -200,16 +228,19 @@ class Workbench(App[None]):
     def begin(self) -> None:
         """Open the store, or read the paths into memory."""
         from loaders import SourceError  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
+        from loaders.directory import measure  # noqa: PLC0415 - likewise
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
 
         worker = get_current_worker()
         shown = 0.0
+        total: tuple[int, int] | None = None
 
         def reading(status: Status) -> None:
-            nonlocal shown
+            nonlocal shown, total
             if time.monotonic() - shown >= SHOW_AGAIN:
                 shown = time.monotonic()
-                self.post_message(self.Reading(status))
+                total = total or measure(self.evidence.paths)
+                self.post_message(self.Reading(status, total))
 
         try:
             wanted = self.start.days if self.start.has_window else USUAL
@@ -257,9 +288,7 @@ class Workbench(App[None]):
 
     @on(Reading)
     def _reading(self, message: Reading) -> None:
-        status = message.status
-        of = f" of {status.total_files:,}" if status.total_files else ""
-        self.progress = f"reading {status.files:,}{of} files"
+        self.progress = _how_far("reading", message.status, message.total)
         self.changed()
 
     @on(Read)
@@ -278,8 +307,83 @@ class Workbench(App[None]):
         self.notify(f"{count(done.reports, 'new report')}, {done.refused:,} refused still", title="Read again")
         self.changed()
 
+    # Loading more
+
+    def action_load(self) -> None:
+        """Ask for a path and load it, or whether to stop what is being loaded."""
+        if self.loader is not None:
+            self.push_screen(Confirm("Stop loading?", "What was read until then is kept."), self._stop_loading)
+            return
+        words = "A report, a mail, an archive, an mbox, a Maildir, or a folder of them"
+        place = "memory, with the files given" if self.evidence.paths else "the store"
+        self.push_screen(Form(f"Read into {place}", Field("Path", hint="~/reports"), words=words), self._load_these)
+
+    def _stop_loading(self, yes: bool | None) -> None:  # noqa: FBT001 - as a question ends
+        if yes and self.loader is not None:
+            self.loader.cancel()
+
+    def _load_these(self, given: tuple[str, ...] | None) -> None:
+        if given is not None and given[0]:
+            self.progress = "loading"
+            self.loader = self.load_path(given[0])
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="load")
+    def load_path(self, path: str) -> None:
+        """Load what is at a path; the operator chose it, as the files given at the start."""
+        from click import ClickException  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
+
+        from loaders import SourceError  # noqa: PLC0415 - likewise
+        from loaders.directory import measure  # noqa: PLC0415 - likewise
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
+        from tui import config, running  # noqa: PLC0415 - likewise
+
+        worker = get_current_worker()
+        paths: list[str] = []
+        shown = 0.0
+        total: tuple[int, int] | None = None
+
+        def reading(status: Status) -> None:
+            nonlocal shown, total
+            if time.monotonic() - shown >= SHOW_AGAIN:
+                shown = time.monotonic()
+                total = total or measure(paths)
+                self.post_message(self.Loading(_how_far("loading", status, total)))
+
+        try:
+            # Absolute before all else: - is a file here, and not standard input.
+            paths += running.named([str(Path(path).expanduser().absolute())])
+            vouch = bool(self.evidence.paths)
+            summary = running.read_in(
+                self.evidence.made(),
+                paths,
+                config.read(),
+                vouch=vouch,
+                progress=reading,
+                stopped=lambda: worker.is_cancelled,
+            )
+            self.post_message(self.Loaded(summary))
+        except ClickException as error:
+            self.post_message(self.Failed(error.format_message()))
+        except (SourceError, StoreError, RuntimeError) as error:  # no home folder
+            self.post_message(self.Failed(str(error)))
+
+    @on(Loading)
+    def _is_loading(self, message: Loading) -> None:
+        if self.loader is not None:
+            self.progress = message.words
+
+    @on(Loaded)
+    def _is_loaded(self, message: Loaded) -> None:
+        from tui.progress import summed_up  # noqa: PLC0415 - not needed for the first frame
+
+        self.loader = None
+        self.progress = ""
+        self.notify(summed_up(message.summary), title="Loaded")
+        self.changed()
+
     @on(Failed)
     def _failed(self, message: Failed) -> None:
+        self.loader = None
         self.progress = ""
         self.fail(message.reason)
         self.changed()

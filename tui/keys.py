@@ -117,8 +117,8 @@ KEYS = (
     Key(
         "drafting", "T", "T", "screen.draft_policy", "Try", "edit a draft of the policy, and see what would come of it"
     ),
-    Key("draft", "f2", "F2", "screen.next_mode", "Mode", "the next mode: testing, enforce, none"),
-    Key("draft", "f3", "F3", "screen.anew", "Anew", "begin again with the policy of now"),
+    Key("draft", "ctrl+t", "Ctrl+T", "screen.next_mode", "Mode", "the next mode: testing, enforce, none"),
+    Key("draft", "ctrl+r", "Ctrl+R", "screen.anew", "Anew", "begin again with the policy of now"),
     Key("draft", "tab", "Tab", "app.focus_next", "Switch", "between the draft and what would come of it"),
     Key("domains", "P", "P", "screen.plan", "", "the next step of this domain"),
     Key("domains", "x", "x", "screen.failures", "Failures", "what fails at this domain"),
@@ -192,6 +192,7 @@ KEYS = (
     Key("everywhere", "2", "2", "top('failures')", "", "Failures"),
     Key("everywhere", "3", "3", "top('refused')", "", "Refused"),
     Key("everywhere", "4", "4", "top('mailboxes')", "", "Mailboxes"),
+    Key("everywhere", "L", "L", "load", "", "read files, mails, archives or a folder into the store; again to stop"),
     Key("everywhere", "minus", "-", "previous", "", "the screen that one jumped away from, and back"),
     Key("everywhere", "D", "D", "choose_domain", "", "the same about another domain"),
     Key(

@@ -125,13 +125,18 @@ def told(status: Status, things: str = "files") -> str:
         count(status.reports, "report"),
         *([f"{status.refused:,} refused"] if status.refused else []),
     ]
-    done, total = (status.bytes, status.total_bytes) if status.total_bytes else (status.files, status.total_files)
-    if total and done and status.seconds >= KNOWN_AFTER:
-        left = status.seconds * (total - done) / done
-        parts.append(f"{max(0.0, left):,.0f} s left")
+    parts += left(status)
     if status.seconds > 0:
         parts.append(f"{status.reports / status.seconds:,.0f} reports/s")
     return ", ".join(parts)
+
+
+def left(status: Status) -> list[str]:
+    """Return the time that is left in words, once it can be told."""
+    done, total = (status.bytes, status.total_bytes) if status.total_bytes else (status.files, status.total_files)
+    if not total or not done or status.seconds < KNOWN_AFTER:
+        return []
+    return [f"{max(0.0, status.seconds * (total - done) / done):,.0f} s left"]
 
 
 def summed_up(summary: Summary) -> str:

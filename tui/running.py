@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 import loaders
-from loaders import SourceError, Summary
+from loaders import SourceError, Status, Summary
 from loaders.directory import Directory
 from queries import Scope, domains, failures, readiness
 from tlsrpt.cause import BLOCKING
@@ -60,19 +60,12 @@ def one_line(function: Callable[P, R]) -> Callable[P, R]:
 @one_line
 def load(database: Path, paths: Sequence[str], *, vouch: bool, strict: bool, form: str) -> int:
     """Load paths into the store and return the exit status."""
-    _are_there(paths)
-    # In the store a file has one name, wherever one stands when it is loaded.
-    paths = list(dict.fromkeys(path if path == "-" else os.path.abspath(path) for path in paths))  # noqa: PTH100
+    paths = named(paths)
     configured = config.read()
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
         store = Store.open(database, create=True)
         believing.regraded(store, configured)
-        senders = believing.of_mail(store, configured, believing.keys(configured, stopped))
-        known = loaders.known_files(store, vouch=vouch)
-        source = Directory(paths, known=known)
-        summary = loaders.load(
-            source, store, known=known, vouch=vouch, senders=senders, progress=progress, stopped=stopped
-        )
+        summary = read_in(store, paths, configured, vouch=vouch, progress=progress, stopped=stopped)
     _report(summary, form)
     if summary.interrupted:
         return INTERRUPTED
@@ -178,6 +171,28 @@ def asked_store(database: Path, paths: Sequence[str]) -> Store | None:
     with interruptible() as stopped, Progress(sys.stderr, paths) as progress:
         loaders.load(Directory(paths), store, vouch=True, progress=progress, stopped=stopped)
     return store
+
+
+def named(paths: Sequence[str]) -> list[str]:
+    """Return paths as the store names files: alike wherever one stands. Raises SourceError if one is not there."""
+    _are_there(paths)
+    return list(dict.fromkeys(path if path == "-" else os.path.abspath(path) for path in paths))  # noqa: PTH100
+
+
+def read_in(
+    store: Store,
+    paths: Sequence[str],
+    configured: config.Config,
+    *,
+    vouch: bool,
+    progress: Callable[[Status], None],
+    stopped: Callable[[], bool],
+) -> Summary:
+    """Load paths, with mail believed as configured."""
+    senders = believing.of_mail(store, configured, believing.keys(configured, stopped))
+    known = loaders.known_files(store, vouch=vouch)
+    source = Directory(paths, known=known)
+    return loaders.load(source, store, known=known, vouch=vouch, senders=senders, progress=progress, stopped=stopped)
 
 
 def _are_there(paths: Sequence[str]) -> None:

@@ -21,14 +21,15 @@ WITH matched AS (
         AND ($cause IS NULL OR cause = $cause)
         AND ($mx IS NULL OR mx_key = $mx)))
     AND (len($words) = 0 OR report IN (
-      SELECT all_of.report FROM reports AS all_of LEFT JOIN policies ON policies.report = all_of.report
+      SELECT told.report FROM reports AS told LEFT JOIN policies ON policies.report = told.report
       WHERE len($words) > 0
-        AND ($since IS NULL OR all_of.day >= $since) AND ($until IS NULL OR all_of.day <= $until)
-        AND ($organization IS NULL OR all_of.organization = $organization)
+        AND ($since IS NULL OR told.day >= $since) AND ($until IS NULL OR told.day <= $until)
+        AND ($organization IS NULL OR told.organization = $organization)
+        AND ($policy_domain IS NULL
+          OR told.report IN (SELECT report FROM policies WHERE policy_domain = $policy_domain))
         AND len(list_filter($words, lambda word: NOT contains(
-          lower(concat_ws(chr(10), all_of.day, all_of.organization, policies.policy_domain, all_of.trust,
-            all_of.report_id, CASE WHEN all_of.superseded THEN 'superseded' END,
-            CASE WHEN all_of.defects > 0 THEN 'defects' END)), word))) = 0))
+          lower(concat_ws(chr(10), told.day, told.organization, policies.policy_domain, told.trust, report_id,
+            CASE WHEN told.superseded THEN 'superseded' END, CASE WHEN defects > 0 THEN 'defects' END)), word))) = 0))
 ),
 sums AS (
   SELECT report, lower(min(policy_domain)) AS policy_domains,

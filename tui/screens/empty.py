@@ -34,8 +34,10 @@ def no_reports(bench: Workbench, newest: date | None) -> Content:
     return told(
         "No reports yet.",
         "",
-        "tlsrpt load ~/reports     add files, mailboxes, archives to the store",
+        "L                         read files, archives or a folder into the store",
+        "tlsrpt load ~/reports     the same from the shell",
         "tlsrpt report.json.gz     look at one file and store nothing",
+        "tlsrpt config             set up a mailbox; then 4 and F read it",
         "",
         "This screen fills by itself when reports have been loaded.",
         "",
