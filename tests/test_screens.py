@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from screen import agree, lines, press, settled, text, until
+from shelf import ask
 from stories import POISONS, TODAY, crowded, failure, poisoned_files, report, small, stored, sts, write
 from textual.widgets import Input, Static
 
 import loaders
 from loaders.directory import Directory
-from tlsrpt.store import Store
+from tlsrpt.store import Store, StoreError
 from tui import keys
 from tui.app import Workbench
 from tui.evidence import Evidence
@@ -523,7 +525,23 @@ async def test_a_newer_question_ends_the_one_before(stores: dict[str, Path]) -> 
         app.days = 90
         await until(pilot, lambda: slow._asking not in {None, first})
         await until(pilot, lambda: sum(not worker.is_finished for worker in app.workers) == 1)
-        slow._interrupt()
+
+
+async def test_quitting_ends_the_questions_that_run(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        slow = Slow()
+        app.push_screen(slow)
+        await until(pilot, lambda: slow._asking is not None)
+        store = app.evidence.store()
+        assert store is not None
+        await pilot.press("q")
+    until_then = time.monotonic() + 20
+    while store._asked:
+        assert time.monotonic() < until_then
+    with pytest.raises(StoreError, match="nobody waits"):
+        ask(store, "SELECT 1")
 
 
 async def test_a_filter_that_hides_everything_says_which_key_helps(stores: dict[str, Path]) -> None:

@@ -83,6 +83,8 @@ class Store:
         self._here = threading.local()
         self._stays: tuple[_Stay, ...] = ()
         self._staying = threading.Lock()  # while they change
+        self._asked: list[duckdb.DuckDBPyConnection] = []  # that questions are asked through now
+        self._given_up = False
         self._views_made = False
 
     @classmethod
@@ -131,12 +133,28 @@ class Store:
         with ExitStack() as stack:
             connection = stack.enter_context(self._looking())
             self._here.connection = connection
+            self._asked.append(connection)
             try:
+                if self._given_up:
+                    raise StoreError("nobody waits for an answer any more")
                 yield connection
             except duckdb.Error as error:
                 raise StoreError(_first_line(error)) from error
             finally:
+                self._asked.remove(connection)
                 self._here.connection = None
+
+    def give_up(self) -> None:
+        """End all questions, of every thread, and answer no other: whoever asked is about to end.
+
+        Returns when none runs any more; one that is just about to begin has to be interrupted again.
+        """
+        self._given_up = True
+        while asked := tuple(self._asked):
+            for connection in asked:
+                with suppress(duckdb.Error):  # it has been closed meanwhile
+                    connection.interrupt()
+            time.sleep(_LAST / 2)
 
     @contextmanager
     def stoppable(self, stopped: Callable[[], bool]) -> Iterator[None]:

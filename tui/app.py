@@ -222,6 +222,10 @@ class Workbench(App[None]):
     def _ended_by(self, number: int) -> None:
         self.exit(return_code=128 + number)
 
+    def on_unmount(self) -> None:
+        """End what is being asked: Python ends no thread that waits for an answer."""
+        threading.Thread(target=self.evidence.give_up, name="give-up", daemon=True).start()
+
     # Evidence
 
     @work(thread=True, exit_on_error=False, group="begin")

@@ -56,6 +56,11 @@ class Evidence:
 
         return self.store() or Opened.open(self.database, create=True)
 
+    def give_up(self) -> None:
+        """End the questions that are being asked, so that the program can end."""
+        if self._store is not None:
+            self._store.give_up()
+
     def close(self) -> None:
         """Let go of the store."""
         with self._lock:
