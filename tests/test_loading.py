@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from screen import lines, settled, text, until
 from stories import TODAY, report, small, sts, write
+from textual.widgets import Input
 
 from loaders import Status, Summary
 from queries import domains, reports
@@ -28,7 +29,7 @@ async def load(pilot: Pilot[None], path: object) -> None:
     """Have a path read, and wait until that is over."""
     await pilot.press("L")
     await settled(pilot)
-    await pilot.press(*(f"{path}"))
+    pilot.app.screen.query_one(Input).value = str(path)
     await pilot.press("enter")
     app: Any = pilot.app
     await until(pilot, lambda: app.loader is None)
@@ -102,7 +103,10 @@ async def test_loading_shows_how_far_it_is_and_stops_after_a_yes(
     app = Workbench(Evidence(tmp_path / "s.duckdb", [], TODAY))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settled(pilot)
-        await pilot.press("L", *str(folder), "enter")
+        await pilot.press("L")
+        await settled(pilot)
+        app.screen.query_one(Input).value = str(folder)
+        await pilot.press("enter")
         await until(pilot, lambda: "loading 1 of" in lines(app)[0])
         assert f"loading 1 of {len(small())} files" in lines(app)[0]
         assert " s left" in lines(app)[0]

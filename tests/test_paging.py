@@ -19,6 +19,7 @@ from queries import EVERYTHING, Part, Scope, deliveries, reports
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
+from tui.remembered import Remembered
 from tui.screens.paging import PAGE, Paging
 from tui.screens.refused import RefusedScreen
 from tui.screens.reports import ReportsScreen
@@ -77,7 +78,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Part]:
 
 
 def bench(database: Path) -> Workbench:
-    return Workbench(Evidence(database, [], TODAY))
+    """Return the program that begins with the reports of all days."""
+    return Workbench(Evidence(database, [], TODAY), start=Remembered("reports", has_window=True))
 
 
 def highlighted(screen: Paging) -> Any:
@@ -87,10 +89,7 @@ def highlighted(screen: Paging) -> Any:
 
 
 async def list_reports(pilot: Pilot[None]) -> ReportsScreen:
-    await settled(pilot)
-    await press(pilot, "W", "end", "enter")  # all days
-    await press(pilot, "1", "home")
-    pilot.app.push_screen(ReportsScreen(EVERYTHING, top="domains"))
+    await until(pilot, lambda: isinstance(pilot.app.screen, ReportsScreen))
     await settled(pilot)
     screen = pilot.app.screen
     assert isinstance(screen, ReportsScreen)
@@ -178,7 +177,7 @@ async def test_no_more_rows_are_asked_for_than_are_in_sight_and_around(kept: Pat
         assert "…" not in "\n".join(lines(app)[5:20])
         assert asked
         assert {part.limit for part in asked} == {PAGE}
-        assert len(asked) <= 3  # the window before, the first rows, the last rows
+        assert len(asked) == 2  # the first rows, the last rows
 
 
 async def test_sorting_covers_what_is_not_in_sight(kept: Path) -> None:
@@ -242,6 +241,20 @@ def written(folder: Path) -> list[dict[str, str]]:
     [name] = folder.glob("*.csv")
     with name.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+async def test_without_a_store_there_are_no_rows_left(kept: Path, tmp_path: Path) -> None:
+    database = Path(shutil.copy(kept, tmp_path / "s.duckdb"))
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await list_reports(pilot)
+        screen.show(None)
+        await settled(pilot)
+        assert "No reports yet." in text(app)
+        screen.explain("it is in use")
+        await settled(pilot)
+        assert "it is in use" in text(app)
+        assert not screen.table.shown
 
 
 async def test_all_rows_are_taken_along(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

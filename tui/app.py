@@ -339,7 +339,7 @@ class Workbench(App[None]):
         from loaders import SourceError  # noqa: PLC0415 - likewise
         from loaders.directory import measure  # noqa: PLC0415 - likewise
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
-        from tui import config, running  # noqa: PLC0415 - likewise
+        from tui import believing, config, running  # noqa: PLC0415 - likewise
 
         worker = get_current_worker()
         paths: list[str] = []
@@ -356,12 +356,13 @@ class Workbench(App[None]):
         try:
             # Absolute before all else: - is a file here, and not standard input.
             paths += running.named([str(Path(path).expanduser().absolute())])
-            vouch = bool(self.evidence.paths)
+            store, configured = self.evidence.made(), config.read()
+            believing.regrade(store, configured)
             summary = running.read_in(
-                self.evidence.made(),
+                store,
                 paths,
-                config.read(),
-                vouch=vouch,
+                configured,
+                vouch=bool(self.evidence.paths),
                 progress=reading,
                 stopped=lambda: worker.is_cancelled,
             )

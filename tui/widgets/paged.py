@@ -78,6 +78,16 @@ class PagedTable(Table):
             self.set_reactive(PagedTable.cursor, next(same, self.cursor))
         self._arrange()
 
+    def fill(
+        self,
+        rows: Sequence[Row],
+        columns: Sequence[Column] | None = None,
+        key: Callable[[Row], object] | None = None,
+    ) -> None:
+        """Show these rows and no others."""
+        del columns, key  # are those of the beginning
+        self.put(rows, 0, len(rows), len(rows), anew=True, top=False)
+
     def filter(self, words: str) -> None:
         """Have only the rows with all these words listed."""
         if self.words != (wanted := tuple(words.casefold().split())):
