@@ -40,7 +40,8 @@ imports: $(VENV)/dev
 
 unit: $(VENV)/dev
 	@$(BIN)/python --version
-	$(BIN)/pytest -q -n auto
+	@# Where Python is told to keep no bytecode, each process compiles the whole program anew.
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q -n auto
 
 bench: $(VENV)/dev  ## measure loading and questions against peers
 	$(BIN)/python bench/run.py

@@ -152,6 +152,23 @@ async def test_a_high_terminal_shows_more_about_the_row_and_a_resize_keeps_the_r
         assert status(app).startswith("3/")
 
 
+async def test_a_wide_terminal_that_is_not_high_shows_it_on_the_right(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(170, 26)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "down")
+        row = app.screen.query_one(Table).row()
+        assert row is not None
+        [line] = [line for line in lines(app) if " Means " in line]
+        assert line.index(" Means ") > 85
+        assert f"at {row.series.mx_key}" in lines(app)[1]
+        await press(pilot, "slash", *"zzz", "enter")
+        assert " Means " not in text(app)
+        await pilot.resize_terminal(120, 26)
+        await press(pilot, "escape")
+        assert " Means " not in text(app)
+
+
 # Moving
 
 

@@ -137,8 +137,6 @@ class Listing(Asking):
         self.query_one(".empty", Static).display = nothing
         table.display = not nothing
         self.query_one(".detail", Static).display = not nothing
-        for side in self.query(".side"):
-            side.set_class(nothing, "-nothing")
         if not nothing and self.focused is None:
             table.focus()
         self.status()
@@ -147,6 +145,8 @@ class Listing(Asking):
         """Draw the line that tells where in which list one is, and in place of rows that a filter hides all of them."""
         table = self.table
         hidden = bool(table.everything) and not table.shown
+        for side in self.query(".side"):
+            side.set_class(not table.shown, "-nothing")
         if table.everything:
             self.query_one(".empty", Static).display = hidden
             table.display = not hidden
