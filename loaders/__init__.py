@@ -115,7 +115,13 @@ def load(
     return summary._replace(duplicates=summary.duplicates + known.reports) if known else summary
 
 
-def reread(store: Store, *, everything: bool = False, stopped: Callable[[], bool] = lambda: False) -> Summary:
+def reread(
+    store: Store,
+    *,
+    everything: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[Status], None] = lambda status: None,  # noqa: ARG005 - nobody looks
+) -> Summary:
     """Read refused deliveries again, or everything, from what the store kept, as this version reads it.
 
     In the summary, `reports` are those that became readable, and `anew` those that were readable before.
@@ -123,7 +129,7 @@ def reread(store: Store, *, everything: bool = False, stopped: Callable[[], bool
     """
     from loaders.again import reread as run  # noqa: PLC0415 - as above
 
-    return run(store, everything=everything, stopped=stopped)
+    return run(store, everything=everything, stopped=stopped, progress=progress)
 
 
 def known_files(store: Store, *, vouch: bool = False) -> KnownFiles:

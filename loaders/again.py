@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from loaders import Delivery, Summary
+from loaders import Delivery, Status, Summary
 from loaders.batch import Stored, write
 from loaders.directory import reopened
 from loaders.rows import Standing
@@ -41,7 +41,9 @@ class _Kept(NamedTuple):
     container: tuple[str, ...]  # what was odd about the container that the document came in
 
 
-def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Summary:
+def reread(
+    store: Store, *, everything: bool, stopped: Callable[[], bool], progress: Callable[[Status], None]
+) -> Summary:
     """Read refused deliveries again, and reports with refused entries; or refused deliveries and all reports.
 
     Each chunk is one transaction, in which the new rows take the place of the old ones.
@@ -55,14 +57,22 @@ def reread(store: Store, *, everything: bool, stopped: Callable[[], bool]) -> Su
         (_REFUSED, _try_again),
         (_REPORTS if everything else _REPORTS_WITH_REFUSED_ENTRIES, _derive_anew),
     )
+    wanted, size = _measure(store, [which for which, _ in steps])
+    done = bytes_done = 0
     with store.staying():
         for which, read in steps:
             # What a step itself adds is not read again.
             for chunk in _chunks(store, which, until=_newest(store)):
                 for kept in chunk:
+                    if interrupted := stopped():
+                        break
                     read(reader, kept)
+                    done += 1
+                    bytes_done += len(kept.content)
                 total = total.plus(write(store, reader.next_batch(), now))
-                if interrupted := stopped():
+                seconds = time.monotonic() - began
+                progress(Status(done, bytes_done, total.reports, total.refused, seconds, wanted, size))
+                if interrupted:
                     break
             if interrupted:
                 break
@@ -115,6 +125,16 @@ def _newest(store: Store) -> int:
     with store.reading() as connection:
         [(newest,)] = connection.execute("SELECT coalesce(max(delivery), 0) FROM deliveries").fetchall()
     return int(newest)
+
+
+def _measure(store: Store, conditions: Sequence[str]) -> tuple[int, int]:
+    """Return how many deliveries some of the conditions name, and the bytes that were kept of them."""
+    with store.reading() as connection:
+        # The conditions are the three above.
+        [(files, size)] = connection.execute(
+            f"SELECT count(*), coalesce(sum(size), 0) FROM deliveries WHERE {' OR '.join(f'({one})' for one in conditions)}"  # noqa: S608, E501
+        ).fetchall()
+    return files, size
 
 
 def _chunks(store: Store, which: str, until: int) -> Iterator[list[_Kept]]:

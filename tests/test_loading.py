@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from screen import lines, settled, text, until
-from stories import TODAY, report, small, sts, write
+from screen import lines, press, settled, text, until
+from stories import TODAY, report, small, stored, sts, write
 from textual.widgets import Input
 
 from loaders import Status, Summary
-from queries import domains, reports
-from tlsrpt.store import Store
+from queries import deliveries, domains, reports
+from tlsrpt.store import Gate, Store
 from tui import running
-from tui.app import Workbench, _how_far
+from tui.app import Workbench, how_far
 from tui.evidence import Evidence
 from tui.screens.confirm import Confirm
+from tui.screens.refused import RefusedScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,10 +124,41 @@ async def test_loading_shows_how_far_it_is_and_stops_after_a_yes(
 
 
 def test_the_time_left_comes_of_the_bytes_read_so_far() -> None:
-    status = Status(20, 4_096, 18, 1, 10.0, None, None)
-    assert _how_far("loading", status, (100, 20_480)) == "loading 20 of 100 files, 40 s left"
-    assert _how_far("reading", status._replace(seconds=0.5), (100, 20_480)) == "reading 20 of 100 files"
-    assert _how_far("reading", status, (0, 0)) == "reading 20 files"
+    status = Status(20, 4_096, 18, 1, 10.0, 100, 20_480)
+    assert how_far("loading", status) == "loading 20 of 100 files, 40 s left"
+    assert how_far("reading", status._replace(seconds=0.5)) == "reading 20 of 100 files"
+    nothing = status._replace(total_files=None, total_bytes=None)
+    assert how_far("reading again", nothing, "deliveries") == "reading again 20 deliveries"
+
+
+async def test_reading_again_shows_how_far_it_is_and_escape_stops_it(tmp_path: Path) -> None:
+    folder = write(tmp_path / "r", small())
+    for number in range(3_000):
+        (folder / f"bad {number}.json").write_text(f'{{"policies": {number}}}', encoding="utf-8")
+    database = stored(tmp_path / "s.duckdb", folder)
+    app = Workbench(Evidence(database, [], TODAY))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settled(pilot)
+        await press(pilot, "3")
+        told: list[str] = []
+
+        def note(words: str) -> None:
+            told.append(words)
+
+        app.watch(app, "progress", note, init=False)
+        await pilot.press("R")
+        await until(pilot, lambda: app.loader is None)
+        assert "reading again 2,000 of 3,000 deliveries" in told
+        assert "3,000 refused still" in text(app)
+        with Gate(database, write=False, until=time.monotonic() + 20):  # so that it cannot go on
+            await pilot.press("R")
+            await until(pilot, lambda: app.loader is not None)
+            await pilot.press("escape")
+            assert isinstance(app.screen, RefusedScreen)
+            assert app.loader is None or app.loader.is_cancelled
+        await until(pilot, lambda: app.loader is None)
+        assert app.progress == ""
+        assert len(deliveries.refused(Store.open(database))) == 3_000
 
 
 async def test_paths_given_at_the_start_show_their_time_left_too(

@@ -544,6 +544,16 @@ async def test_a_newer_question_ends_the_one_before(stores: dict[str, Path]) -> 
         await until(pilot, lambda: sum(not worker.is_finished for worker in app.workers) == 1)
 
 
+async def test_a_look_at_the_store_while_the_program_ends_does_no_harm(stores: dict[str, Path]) -> None:
+    app = bench(stores["small"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await app.screen.remove_children()  # as at the end, when a timer may still go off
+        app.changed()
+        app.progress = "reading"
+        await pilot.pause()
+
+
 async def test_quitting_ends_the_questions_that_run(stores: dict[str, Path]) -> None:
     app = bench(stores["small"])
     async with app.run_test(size=(80, 24)) as pilot:

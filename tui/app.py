@@ -72,13 +72,16 @@ OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, b
 }
 
 
-def _how_far(doing: str, status: Status, total: tuple[int, int]) -> str:
-    """Return how far the reading of files has come, for the head."""
+def _of(status: Status, total: tuple[int, int]) -> Status:
+    return status._replace(total_files=total[0], total_bytes=total[1])
+
+
+def how_far(doing: str, status: Status, things: str = "files") -> str:
+    """Return how far the reading of files or other things has come, for the head."""
     from tui.progress import left  # noqa: PLC0415 - not needed for the first frame
 
-    of = f" of {total[0]:,}" if total[0] else ""
-    whole = status._replace(total_files=total[0], total_bytes=total[1])
-    return ", ".join([f"{doing} {status.files:,}{of} files", *left(whole)])
+    of = f" of {status.total_files:,}" if status.total_files else ""
+    return ", ".join([f"{doing} {status.files:,}{of} {things}", *left(status)])
 
 
 class Workbench(App[None]):
@@ -105,12 +108,11 @@ class Workbench(App[None]):
             self.days = days
 
     class Reading(Message):
-        """Paths are being read: how far, of how many files and bytes."""
+        """Paths are being read."""
 
-        def __init__(self, status: Status, total: tuple[int, int]) -> None:
+        def __init__(self, status: Status) -> None:
             super().__init__()
             self.status = status
-            self.total = total
 
     class Read(Message):
         """Paths have been read."""
@@ -176,7 +178,7 @@ class Workbench(App[None]):
             "refused": RefusedScreen,
             "mailboxes": MailboxesScreen,
         }
-        self.loader: Worker[None] | None = None  # what reads more files
+        self.loader: Worker[None] | None = None  # what reads files, or again what was refused
         self.secrets: dict[str, str] = {}  # passwords asked for, by mailbox; kept nowhere else
 
     def get_default_screen(self) -> Screen[None]:
@@ -244,7 +246,7 @@ class Workbench(App[None]):
             if time.monotonic() - shown >= SHOW_AGAIN:
                 shown = time.monotonic()
                 total = total or measure(self.evidence.paths)
-                self.post_message(self.Reading(status, total))
+                self.post_message(self.Reading(_of(status, total)))
 
         try:
             wanted = self.start.days if self.start.has_window else USUAL
@@ -292,7 +294,7 @@ class Workbench(App[None]):
 
     @on(Reading)
     def _reading(self, message: Reading) -> None:
-        self.progress = _how_far("reading", message.status, message.total)
+        self.progress = how_far("reading", message.status)
         self.changed()
 
     @on(Read)
@@ -307,8 +309,11 @@ class Workbench(App[None]):
     @on(Reread)
     def _read_again(self, message: Reread) -> None:
         done = message.summary
+        self.loader = None
         self.progress = ""
-        self.notify(f"{count(done.reports, 'new report')}, {done.refused:,} refused still", title="Read again")
+        stopped = "stopped; kept what was finished: " if done.interrupted else ""
+        words = f"{stopped}{count(done.reports, 'new report')}, {done.refused:,} refused still"
+        self.notify(words, title="Read again")
         self.changed()
 
     # Loading more
@@ -316,7 +321,7 @@ class Workbench(App[None]):
     def action_load(self) -> None:
         """Ask for a path and load it, or whether to stop what is being loaded."""
         if self.loader is not None:
-            self.push_screen(Confirm("Stop loading?", "What was read until then is kept."), self._stop_loading)
+            self.push_screen(Confirm("Stop reading?", "What was read until then is kept."), self._stop_loading)
             return
         words = "A report, a mail, an archive, an mbox, a Maildir, or a folder of them"
         place = "memory, with the files given" if self.evidence.paths else "the store"
@@ -351,7 +356,7 @@ class Workbench(App[None]):
             if time.monotonic() - shown >= SHOW_AGAIN:
                 shown = time.monotonic()
                 total = total or measure(paths)
-                self.post_message(self.Loading(_how_far("loading", status, total)))
+                self.post_message(self.Loading(how_far("loading", _of(status, total))))
 
         try:
             # Absolute before all else: - is a file here, and not standard input.
@@ -371,6 +376,10 @@ class Workbench(App[None]):
             self.post_message(self.Failed(error.format_message()))
         except (SourceError, StoreError, RuntimeError) as error:  # no home folder
             self.post_message(self.Failed(str(error)))
+
+    def tell(self, status: Status) -> None:
+        """Show how far the reading of what was refused has come. Runs in a thread."""
+        self.post_message(self.Loading(how_far("reading again", status, "deliveries")))
 
     @on(Loading)
     def _is_loading(self, message: Loading) -> None:
@@ -412,9 +421,9 @@ class Workbench(App[None]):
 
     def renew(self) -> None:
         """Have the screen draw its frame, and ask if need be."""
-        if isinstance(self.screen, Asking):
-            self.screen.frame()
-            self.screen.renew()
+        if (screen := self._asking()) is not None:
+            screen.frame()
+            screen.renew()
 
     def watch_days(self) -> None:
         """Ask about another window."""
@@ -422,8 +431,13 @@ class Workbench(App[None]):
 
     def watch_progress(self) -> None:
         """Show what is going on."""
-        if isinstance(self.screen, Asking):
-            self.screen.frame()
+        if (screen := self._asking()) is not None:
+            screen.frame()
+
+    def _asking(self) -> Asking | None:
+        """Return the screen if it asks; one that is being taken apart, as the program ends, does not any more."""
+        here = self.screen_stack[-1] if self.screen_stack else None
+        return here if isinstance(here, Asking) and here.query(".foot") else None
 
     # Saying
 

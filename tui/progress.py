@@ -68,6 +68,15 @@ class Progress(_Line):
             self._write(told(status._replace(total_files=files, total_bytes=size)))
 
 
+class ReadingAgain(_Line):
+    """Writes how far the reading of what was kept has come."""
+
+    def __call__(self, status: Status) -> None:
+        """Show this, unless something was shown just before."""
+        if self._due():
+            self._write(told(status, "deliveries"))
+
+
 class Looking(_Line):
     """Writes how far a look at some domains has come."""
 

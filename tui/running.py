@@ -21,7 +21,7 @@ from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store, StoreError, utc_now
 from tui import answers, believing, config, plain
 from tui.evidence import end_of
-from tui.progress import Progress, interruptible, read_again, summed_up
+from tui.progress import Progress, ReadingAgain, interruptible, read_again, summed_up
 from tui.text import a_label, safe
 from tui.words import VERDICTS, claims, count, place
 
@@ -77,8 +77,8 @@ def reread(database: Path, *, everything: bool, form: str) -> int:
     """Read again what was refused and return the exit status."""
     if not database.exists():
         return _no_store()
-    with interruptible() as stopped:
-        summary = loaders.reread(Store.open(database), everything=everything, stopped=stopped)
+    with interruptible() as stopped, ReadingAgain(sys.stderr) as progress:
+        summary = loaders.reread(Store.open(database), everything=everything, stopped=stopped, progress=progress)
     _report(summary, form, read_again)
     return INTERRUPTED if summary.interrupted else 0
 

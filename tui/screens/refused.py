@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
+from textual.worker import get_current_worker
 
 from queries import deliveries
 from tui import keys
@@ -97,8 +98,18 @@ class RefusedScreen(Paging):
 
     def action_reread(self) -> None:
         """Try to read everything refused again."""
-        self.bench.progress = "reading again"
-        self.reread()
+        if self.bench.loader is None:
+            self.bench.progress = "reading again"
+            self.bench.loader = self.reread()
+
+    def step_back(self) -> bool:
+        """Clear the filter, else stop what is being read."""
+        if super().step_back():
+            return True
+        if self.bench.loader is None:
+            return False
+        self.bench.loader.cancel()
+        return True
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="reread")
     def reread(self) -> None:
@@ -106,10 +117,13 @@ class RefusedScreen(Paging):
         from loaders import reread  # noqa: PLC0415 - duckdb and pydantic wait for their first use
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
 
+        worker = get_current_worker()
         try:
             store = self.bench.evidence.store()
-            if store is not None:
-                done = reread(store)
-                self.bench.post_message(self.bench.Reread(done))
+            if store is None:
+                self.bench.post_message(self.bench.Failed("there is no store yet"))
+                return
+            done = reread(store, stopped=lambda: worker.is_cancelled, progress=self.bench.tell)
+            self.bench.post_message(self.bench.Reread(done))
         except StoreError as error:
             self.bench.post_message(self.bench.Failed(str(error)))
