@@ -117,10 +117,11 @@ class OneReport(NamedTuple):
     document: bytes  # JSON as received
 
 
-def newest(store: Store, scope: Scope = EVERYTHING, *, limit: int = 1000, offset: int = 0) -> list[ReportRow]:
+def newest(store: Store, scope: Scope = EVERYTHING, *, limit: int | None = 1000, offset: int = 0) -> list[ReportRow]:
     """Return reports, newest day first, `limit` of them from `offset` on; superseded ones are marked."""
-    name = "reports_matching" if _looks_inside(scope) else "reports_newest"
-    return rows(store, name, ReportRow, scope, limit=limit, offset=offset)
+    if _looks_inside(scope):
+        return part_of(store, "reports_listed", ReportRow, Part(first=offset, limit=limit), scope)[0]
+    return rows(store, "reports_newest", ReportRow, scope, limit=limit, offset=offset)
 
 
 def listed(store: Store, scope: Scope, part: Part) -> tuple[list[ReportRow], int]:
@@ -129,16 +130,16 @@ def listed(store: Store, scope: Scope, part: Part) -> tuple[list[ReportRow], int
     Words are looked for in what tells reports apart: day, organization, domain, trust, id, "superseded" and
     "defects". The order is a field of ReportRow. Newest first and without words it costs little, at any place.
     """
-    if part.words or part.order:
+    if part.words or part.order or _looks_inside(scope):
         return part_of(store, "reports_listed", ReportRow, part, scope)
-    limit = count(store, scope) if part.limit is None else part.limit
-    return newest(store, scope, limit=limit, offset=part.first), count(store, scope)
+    return newest(store, scope, limit=part.limit, offset=part.first), count(store, scope)
 
 
 def count(store: Store, scope: Scope = EVERYTHING) -> int:
     """Return how many reports a scope has."""
-    name = "reports_matching_count" if _looks_inside(scope) else "reports_count"
-    return rows(store, name, Count, scope)[0].reports
+    if _looks_inside(scope):
+        return listed(store, scope, Part(limit=1))[1]
+    return rows(store, "reports_count", Count, scope)[0].reports
 
 
 def _looks_inside(scope: Scope) -> bool:

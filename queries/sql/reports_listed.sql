@@ -1,4 +1,4 @@
--- Reports that have all of some words, in an order other than newest first, a page of them.
+-- Reports with certain policies or failures that have all of some words, newest first or otherwise, a page of them.
 -- `matches` is how many there are. Numbers and words are ordered by a key of their own.
 WITH matched AS (
   SELECT report, day, organization, trust, defects, report_id FROM reports
