@@ -147,14 +147,22 @@ class Store:
     def give_up(self) -> None:
         """End all questions, of every thread, and answer no other: whoever asked is about to end.
 
-        Returns when none runs any more; one that is just about to begin has to be interrupted again.
+        Returns when none runs any more.
         """
         self._given_up = True
-        while asked := tuple(self._asked):
-            for connection in asked:
-                with suppress(duckdb.Error):  # it has been closed meanwhile
-                    connection.interrupt()
+        while [connection for connection in tuple(self._asked) if self.interrupt(connection)]:
             time.sleep(_LAST / 2)
+
+    def interrupt(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Have a question given up that is asked through this, and return whether it goes on so far.
+
+        One that is just about to begin does not heed it, and has to be interrupted again.
+        """
+        if connection not in self._asked:
+            return False
+        with suppress(duckdb.Error):  # it has been closed meanwhile
+            connection.interrupt()
+        return True
 
     @contextmanager
     def stoppable(self, stopped: Callable[[], bool]) -> Iterator[None]:

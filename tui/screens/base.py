@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
@@ -27,7 +26,6 @@ from tui.words import month_day
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import duckdb
     from textual.app import ComposeResult
     from textual.content import Content
 
@@ -82,8 +80,7 @@ class Asking(Screen[None]):
         self.asked: Asked | None = None  # the newest question
         self.drawn: Asked | None = None  # what the screen shows the answer to
         self.waiting = 0.0  # seconds that a slow question has been asked for, 0 without one
-        self._asking: duckdb.DuckDBPyConnection | None = None  # of the question that runs
-        self._questions: list[duckdb.DuckDBPyConnection] = []  # of that one, and of those that are being given up
+        self._asking: Callable[[], bool] | None = None  # interrupts the question that runs
 
     @property
     def bench(self) -> Workbench:
@@ -297,16 +294,14 @@ class Asking(Screen[None]):
 
     def _interrupt(self) -> None:
         """Have the database give up the question that is asked, if there is one."""
-        connection, self._asking = self._asking, None
-        if connection is not None:
-            self._give_up(connection)
+        interrupt, self._asking = self._asking, None
+        if interrupt is not None:
+            self._give_up(interrupt)
 
-    def _give_up(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Interrupt a question until it has ended: one that is just about to begin does not heed it."""
-        with suppress(Exception):  # it has ended by itself, and its connection is closed
-            connection.interrupt()
-        if connection in self._questions:
-            self.bench.set_timer(AGAIN, partial(self._give_up, connection))
+    def _give_up(self, interrupt: Callable[[], bool]) -> None:
+        """Interrupt a question until it has ended."""
+        if interrupt():
+            self.bench.set_timer(AGAIN, partial(self._give_up, interrupt))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="ask")
     def ask(self, asked: Asked) -> None:
@@ -324,13 +319,11 @@ class Asking(Screen[None]):
     def _answer(self, store: Store, asked: Asked) -> object:
         """Return the answer, from one connection that can be interrupted."""
         with store.reading() as connection:
-            self._asking = connection
-            self._questions.append(connection)
+            self._asking = interrupt = partial(store.interrupt, connection)
             try:
                 return self.answer(store, asked)
             finally:
-                self._questions.remove(connection)
-                if self._asking is connection:
+                if self._asking is interrupt:
                     self._asking = None
 
     @on(Answered)
