@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TODAY = date(2026, 11, 20)
+SAMPLES = Path(__file__).parent.parent / "sample_reports"
+SAMPLED = date.fromisoformat((SAMPLES / "as-of.txt").read_text(encoding="utf-8").strip())  # the day that they are about
 
 # What a stranger may try to do to a terminal, to Textual's markup and to a reader.
 POISONS = {
@@ -206,3 +208,8 @@ def _small_store() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         made = stored(Path(folder) / "s.duckdb", write(Path(folder) / "reports", small()))
         return made.read_bytes()
+
+
+def sample_store(database: Path) -> Path:
+    """Load the samples into a new store and return its path."""
+    return stored(database, SAMPLES)

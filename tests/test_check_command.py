@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ import checks
 import click
 import pytest
 from click.testing import CliRunner
+from forked import PROGRAM
 from pty_program import Program
 from stories import POISONS
 from test_checked import NOW, check, seen
@@ -175,7 +175,7 @@ def test_a_domain_whose_dns_is_silent_could_not_be_reached(tmp_path: Path) -> No
 def test_ctrl_c_stops_at_once(tmp_path: Path, nobody: socket.socket) -> None:
     arguments = ["--database", str(tmp_path / "s.duckdb"), "check", "example.com", "--resolver", address(nobody)]
     with subprocess.Popen(
-        [sys.executable, "-c", "from tui.cli import main; main()", *arguments],
+        [*PROGRAM, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ.copy(),

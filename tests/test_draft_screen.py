@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from screen import press, settled, text, until
-from stories import POISONS, TODAY
+from stories import POISONS, SAMPLED, TODAY, sample_store
 from test_checked import seen
-from test_published_screen import looked_at, of_org
+from test_published_screen import STRANGE, looked_at, of_org
 
-import loaders
-from loaders.directory import Directory
 from tlsrpt.published import FetchFacts
-from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
 from tui.screens.draft import DraftScreen
@@ -26,17 +21,12 @@ from tui.widgets.page import Page
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-SAMPLES = Path(__file__).parent.parent / "sample_reports"
-AS_OF = date.fromisoformat((SAMPLES / "as-of.txt").read_text().strip())
 SERVED = ["version: STSv1", "mode: testing", "mx: mx1.example.com", "mx: mx2.example.com", "max_age: 86400"]
-STRANGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("samples") / "s.duckdb"
-    loaders.load(Directory([str(SAMPLES)]), Store.open(database, create=True), vouch=True)
-    return database
+    return sample_store(tmp_path_factory.mktemp("samples") / "s.duckdb")
 
 
 async def drafting(pilot: Pilot[None], domain: str) -> DraftScreen:
@@ -54,7 +44,7 @@ def written(screen: DraftScreen) -> list[str]:
 
 
 async def test_it_begins_with_the_policy_served_and_each_change_is_tried(kept: Path) -> None:
-    app = Workbench(Evidence(kept, [], AS_OF))
+    app = Workbench(Evidence(kept, [], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await drafting(pilot, "example.com")
         assert written(screen) == [*SERVED, ""]
@@ -73,7 +63,7 @@ async def test_it_begins_with_the_policy_served_and_each_change_is_tried(kept: P
 
 
 async def test_letters_are_text_until_escape_and_escape_leads_back(kept: Path) -> None:
-    app = Workbench(Evidence(kept, [], AS_OF))
+    app = Workbench(Evidence(kept, [], SAMPLED))
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         app.push_screen(ReadinessScreen("example.com", top="domains"))
@@ -91,7 +81,7 @@ async def test_letters_are_text_until_escape_and_escape_leads_back(kept: Path) -
 
 
 async def test_a_store_that_changes_leaves_the_draft_alone(kept: Path) -> None:
-    app = Workbench(Evidence(kept, [], AS_OF))
+    app = Workbench(Evidence(kept, [], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await drafting(pilot, "example.com")
         await press(pilot, "end", "x")
@@ -101,7 +91,7 @@ async def test_a_store_that_changes_leaves_the_draft_alone(kept: Path) -> None:
 
 
 async def test_a_domain_of_which_nothing_is_known_begins_in_testing(kept: Path) -> None:
-    app = Workbench(Evidence(kept, [], AS_OF))
+    app = Workbench(Evidence(kept, [], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await drafting(pilot, "nothing.example")
         assert written(screen) == [
@@ -111,7 +101,7 @@ async def test_a_domain_of_which_nothing_is_known_begins_in_testing(kept: Path) 
 
 
 async def test_without_a_store_it_says_so(tmp_path: Path) -> None:
-    app = Workbench(Evidence(tmp_path / "none.duckdb", [], AS_OF))
+    app = Workbench(Evidence(tmp_path / "none.duckdb", [], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         await drafting(pilot, "example.com")
         assert "There is no store yet." in text(app)
@@ -138,7 +128,7 @@ async def test_what_is_pasted_and_what_is_served_is_made_safe(tmp_path: Path) ->
 
 
 async def test_more_than_senders_read_is_said_to_be_too_large(kept: Path) -> None:
-    app = Workbench(Evidence(kept, [], AS_OF))
+    app = Workbench(Evidence(kept, [], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await drafting(pilot, "example.com")
         screen.draft.load_text("mx: a.example\n" * 6_000)

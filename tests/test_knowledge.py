@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import pytest
 from click.testing import CliRunner
+from forked import run as run_program
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stories import POISONS
@@ -69,16 +67,8 @@ def run(*arguments: str) -> Ended:
 
 def really(*arguments: str) -> Ended:
     """Run the real program."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from tui.cli import main; main()", "explain", *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONUTF8": "1"},
-        timeout=50,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    ended = run_program("explain", *arguments, fresh=True, environment={"PYTHONUTF8": "1"})
+    return Ended(ended.status, ended.out.decode(), ended.err.decode())
 
 
 def tokens(command: str) -> list[str]:

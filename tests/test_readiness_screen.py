@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from screen import agree, lines, press, settled, text, until
+from stories import SAMPLED, SAMPLES, sample_store
 from textual.widgets import Input
 
-import loaders
-from loaders.directory import Directory
 from queries import decisions
 from tlsrpt.store import Store
 from tui.app import Workbench
@@ -24,8 +22,6 @@ from tui.screens.form import Form
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-SAMPLES = Path(__file__).parent.parent / "sample_reports"
-AS_OF = date.fromisoformat((SAMPLES / "as-of.txt").read_text().strip())
 SIZES = [(80, 24), (120, 40)]
 # Keys from the first screen, whose rows stand worst first.
 TOURS = {
@@ -48,9 +44,7 @@ TOURS = {
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("samples") / "s.duckdb"
-    loaders.load(Directory([str(SAMPLES)]), Store.open(database, create=True), vouch=True)
-    return database
+    return sample_store(tmp_path_factory.mktemp("samples") / "s.duckdb")
 
 
 @pytest.fixture
@@ -59,7 +53,7 @@ def database(kept: Path, tmp_path: Path) -> Path:
 
 
 def bench(database: Path) -> Workbench:
-    return Workbench(Evidence(database, [], AS_OF))
+    return Workbench(Evidence(database, [], SAMPLED))
 
 
 async def begin(pilot: Pilot[None], *keys: str) -> None:
@@ -206,7 +200,7 @@ async def refused(pilot: Pilot[None], key: str, *words: str) -> Form:
 
 
 async def test_nothing_is_recorded_while_files_are_browsed(tmp_path: Path) -> None:
-    app = Workbench(Evidence(tmp_path / "none.duckdb", [str(SAMPLES / "2026-03"), str(SAMPLES / "checks")], AS_OF))
+    app = Workbench(Evidence(tmp_path / "none.duckdb", [str(SAMPLES / "2026-03"), str(SAMPLES / "checks")], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: not app.progress and "NOT READY" in text(app))
         await press(pilot, "down", "enter", "f")

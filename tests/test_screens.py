@@ -516,12 +516,19 @@ class Slow(Asking):
             ).fetchall()
 
 
+async def ask_slowly(pilot: Pilot[None]) -> Slow:
+    """Go to a screen that asks what takes its time."""
+    await settled(pilot)
+    slow = Slow()
+    pilot.app.push_screen(slow)
+    await until(pilot, lambda: slow._asking is not None)
+    return slow
+
+
 async def test_a_question_that_takes_its_time_shows_and_escape_stops_it(stores: dict[str, Path]) -> None:
     app = bench(stores["small"])
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await settled(pilot)
-        slow = Slow()
-        app.push_screen(slow)
+        slow = await ask_slowly(pilot)
         await until(pilot, lambda: re.search(r"asking [0-9.]+ s  Esc stops", lines(app)[0]) is not None)
         await pilot.press("escape")
         await until(pilot, lambda: "Stopped." in text(app) and all(worker.is_finished for worker in app.workers))
@@ -534,10 +541,7 @@ async def test_a_question_that_takes_its_time_shows_and_escape_stops_it(stores: 
 async def test_a_newer_question_ends_the_one_before(stores: dict[str, Path]) -> None:
     app = bench(stores["small"])
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        slow = Slow()
-        app.push_screen(slow)
-        await until(pilot, lambda: slow._asking is not None)
+        slow = await ask_slowly(pilot)
         first = slow._asking
         app.days = 90
         await until(pilot, lambda: slow._asking not in {None, first})
@@ -557,10 +561,7 @@ async def test_a_look_at_the_store_while_the_program_ends_does_no_harm(stores: d
 async def test_quitting_ends_the_questions_that_run(stores: dict[str, Path]) -> None:
     app = bench(stores["small"])
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        slow = Slow()
-        app.push_screen(slow)
-        await until(pilot, lambda: slow._asking is not None)
+        await ask_slowly(pilot)
         store = app.evidence.store()
         assert store is not None
         await pilot.press("q")

@@ -8,8 +8,8 @@ import select
 import signal
 import sys
 import threading
-import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -43,7 +43,7 @@ from tui.screens.report import ReportScreen
 from tui.screens.reports import ReportsScreen
 from tui.screens.senders import SendersScreen
 from tui.screens.timeline import TimelineScreen
-from tui.text import PROSE, safe
+from tui.text import safe, safe_lines
 from tui.words import count
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from loaders import Status, Summary
 
 LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
-SHOW_AGAIN = 0.25  # seconds between two figures of progress
 PATIENCE = 2.0  # seconds for leaving the terminal as it was, once asked to end
 COPIES = 55_000  # bytes that every terminal takes for the clipboard: 74,000 as they are sent
 OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, by name
@@ -70,10 +69,6 @@ OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, b
     "hosts": HostsScreen,
     "policies": PoliciesScreen,
 }
-
-
-def _of(status: Status, total: tuple[int, int]) -> Status:
-    return status._replace(total_files=total[0], total_bytes=total[1])
 
 
 def how_far(doing: str, status: Status, things: str = "files") -> str:
@@ -234,25 +229,16 @@ class Workbench(App[None]):
     def begin(self) -> None:
         """Open the store, or read the paths into memory."""
         from loaders import SourceError  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
-        from loaders.directory import measure  # noqa: PLC0415 - likewise
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
+        from tui.progress import now_and_then  # noqa: PLC0415 - likewise
 
         worker = get_current_worker()
-        shown = 0.0
-        total: tuple[int, int] | None = None
-
-        def reading(status: Status) -> None:
-            nonlocal shown, total
-            if time.monotonic() - shown >= SHOW_AGAIN:
-                shown = time.monotonic()
-                total = total or measure(self.evidence.paths)
-                self.post_message(self.Reading(_of(status, total)))
-
+        progress = now_and_then(self.evidence.paths, lambda status: self.post_message(self.Reading(status)))
         try:
             wanted = self.start.days if self.start.has_window else USUAL
             self.post_message(self.Ready(self.evidence.first_window(wanted)))
             if self.evidence.paths:
-                summary = self.evidence.read_paths(reading, lambda: worker.is_cancelled)
+                summary = self.evidence.read_paths(progress, lambda: worker.is_cancelled)
                 self.post_message(self.Read(summary, self.evidence.only_report() if summary.reports == 1 else None))
         except (SourceError, StoreError) as error:
             self.post_message(self.Broken(str(error)))
@@ -342,25 +328,14 @@ class Workbench(App[None]):
         from click import ClickException  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
 
         from loaders import SourceError  # noqa: PLC0415 - likewise
-        from loaders.directory import measure  # noqa: PLC0415 - likewise
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
         from tui import believing, config, running  # noqa: PLC0415 - likewise
+        from tui.progress import now_and_then  # noqa: PLC0415 - likewise
 
         worker = get_current_worker()
-        paths: list[str] = []
-        shown = 0.0
-        total: tuple[int, int] | None = None
-
-        def reading(status: Status) -> None:
-            nonlocal shown, total
-            if time.monotonic() - shown >= SHOW_AGAIN:
-                shown = time.monotonic()
-                total = total or measure(paths)
-                self.post_message(self.Loading(how_far("loading", _of(status, total))))
-
         try:
             # Absolute before all else: - is a file here, and not standard input.
-            paths += running.named([str(Path(path).expanduser().absolute())])
+            paths = running.named([str(Path(path).expanduser().absolute())])
             store, configured = self.evidence.made(), config.read()
             believing.regrade(store, configured)
             summary = running.read_in(
@@ -368,7 +343,7 @@ class Workbench(App[None]):
                 paths,
                 configured,
                 vouch=bool(self.evidence.paths),
-                progress=reading,
+                progress=now_and_then(paths, partial(self.tell, "loading", "files")),
                 stopped=lambda: worker.is_cancelled,
             )
             self.post_message(self.Loaded(summary))
@@ -377,9 +352,9 @@ class Workbench(App[None]):
         except (SourceError, StoreError, RuntimeError) as error:  # no home folder
             self.post_message(self.Failed(str(error)))
 
-    def tell(self, status: Status) -> None:
-        """Show how far the reading of what was refused has come. Runs in a thread."""
-        self.post_message(self.Loading(how_far("reading again", status, "deliveries")))
+    def tell(self, doing: str, things: str, status: Status) -> None:
+        """Show how far the reading of files, or of what was refused, has come. Runs in a thread."""
+        self.post_message(self.Loading(how_far(doing, status, things)))
 
     @on(Loading)
     def _is_loading(self, message: Loading) -> None:
@@ -452,8 +427,7 @@ class Workbench(App[None]):
     ) -> None:
         """Show a message for some seconds; never as markup, whoever asks."""
         del markup
-        lines = "\n".join(safe(line, PROSE) for line in message.split("\n"))
-        super().notify(lines, title=safe(title), severity=severity, timeout=timeout, markup=False)
+        super().notify(safe_lines(message), title=safe(title), severity=severity, timeout=timeout, markup=False)
 
     def fail(self, reason: str) -> None:
         """Say what could not be done."""

@@ -68,6 +68,21 @@ class Progress(_Line):
             self._write(told(status._replace(total_files=files, total_bytes=size)))
 
 
+def now_and_then(paths: Sequence[str], tell: Callable[[Status], object]) -> Callable[[Status], None]:
+    """Return what tells how far a run over paths has come, with all that there is, but not too often."""
+    last = 0.0
+    total: tuple[int, int] | None = None
+
+    def progress(status: Status) -> None:
+        nonlocal last, total
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            total = total or measure(paths)
+            tell(status._replace(total_files=total[0], total_bytes=total[1]))
+
+    return progress
+
+
 class ReadingAgain(_Line):
     """Writes how far the reading of what was kept has come."""
 

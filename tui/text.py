@@ -44,6 +44,15 @@ def safe(text: str, limit: int = NAME) -> str:
     return _few_marks("".join(map(_shown, text)))
 
 
+def safe_lines(text: str) -> str:
+    r"""Return text of several lines, each made safe.
+
+    >>> safe_lines("a\x1b\nb").split("\n")
+    ['a\\x1b', 'b']
+    """
+    return "\n".join(safe(line, PROSE) for line in text.split("\n"))
+
+
 def _shown(character: str) -> str:
     if character.isprintable() and not _BLANKS.match(character):
         return character

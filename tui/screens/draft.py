@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 from tui import keys
 from tui.said import Said, written
 from tui.screens.plan import DomainPage
-from tui.text import PROSE, safe
+from tui.text import safe_lines
 from tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ class Ground(NamedTuple):
 
     evidence: Evidence
     text: str
-
-
-def _safe(text: str) -> str:
-    return "\n".join(safe(line, PROSE) for line in text.split("\n"))
 
 
 class DraftScreen(DomainPage):
@@ -76,7 +72,7 @@ class DraftScreen(DomainPage):
         from tui import judging, planning  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
         evidence = judging.evidence(store, self.policy_domain, self.bench.evidence.now())
-        return Ground(evidence, _safe(planning.first_draft(evidence)))
+        return Ground(evidence, safe_lines(planning.first_draft(evidence)))
 
     def show(self, answer: Ground | None) -> None:  # type: ignore[override]  # what its own question returned
         """Begin with the policy of now, unless there is a draft already, and try it."""
@@ -91,7 +87,7 @@ class DraftScreen(DomainPage):
 
     @on(TextArea.Changed)
     def _edited(self) -> None:
-        if self.draft.text != (text := _safe(self.draft.text)):  # pasted
+        if self.draft.text != (text := safe_lines(self.draft.text)):  # pasted
             self.draft.load_text(text)
         else:
             self._try()

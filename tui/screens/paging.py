@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import on, work
@@ -46,7 +45,7 @@ class Paging(Listing):
     """How to get more rows than can be taken along."""
 
     first = 0  # of the rows asked for
-    listed: tuple[object, ...] = ()  # the list that is shown: its scope, words and order
+    listed: Asked | None = None  # what the rows shown are of, whatever their places
 
     class Taken(Message):
         """What is to be taken along has been read."""
@@ -56,13 +55,13 @@ class Paging(Listing):
             self.text = text
             self.use = use
 
-    @abstractmethod
     def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[Sequence[Any], int]:
         """Return some rows, and how many have the words. Runs in a thread."""
+        raise NotImplementedError
 
-    @abstractmethod
     def question_part(self, store: Store, scope: Scope, part: Part) -> object:
         """Return the answer with the rows of a part, of ask_page. Runs in a thread."""
+        raise NotImplementedError
 
     def answer(self, store: Store, asked: Asked) -> object:
         """Return the answer to what was asked."""
@@ -99,13 +98,12 @@ class Paging(Listing):
 
     def list_page(self, page: Page, answer: Content, empty: Content) -> None:
         """Show some rows below an answer, or, without any, why there are none."""
-        scope = self.asked.scope if self.asked else None
-        listed = (scope, page.part.words, page.part.order, page.part.descending)
-        version = self.asked.version if self.asked else 0
-        anew = (*listed, version) != self.listed
-        top = listed != self.listed[:-1]
-        self.listed = (*listed, version)
-        self.table.put(page.rows, page.part.first, page.matches, page.everything, anew=anew, top=top)
+        assert self.asked is not None  # this answers it
+        before, self.listed = self.listed, self.asked._replace(part=page.part._replace(first=0))
+        same = before is not None and before._replace(version=self.listed.version) == self.listed
+        self.table.put(
+            page.rows, page.part.first, page.matches, page.everything, anew=before != self.listed, top=not same
+        )
         self.say(answer, empty)
 
     @on(PagedTable.Wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
@@ -123,7 +124,11 @@ class RefusedScreen(Paging):
             if store is None:
                 self.bench.post_message(self.bench.Failed("there is no store yet"))
                 return
-            done = reread(store, stopped=lambda: worker.is_cancelled, progress=self.bench.tell)
+            done = reread(
+                store,
+                stopped=lambda: worker.is_cancelled,
+                progress=partial(self.bench.tell, "reading again", "deliveries"),
+            )
             self.bench.post_message(self.bench.Reread(done))
         except StoreError as error:
             self.bench.post_message(self.bench.Failed(str(error)))
