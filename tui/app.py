@@ -230,14 +230,15 @@ class Workbench(App[None]):
         """Open the store, or read the paths into memory."""
         from loaders import SourceError  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
-        from tui.progress import now_and_then  # noqa: PLC0415 - likewise
 
         worker = get_current_worker()
-        progress = now_and_then(self.evidence.paths, lambda status: self.post_message(self.Reading(status)))
         try:
             wanted = self.start.days if self.start.has_window else USUAL
             self.post_message(self.Ready(self.evidence.first_window(wanted)))
             if self.evidence.paths:
+                from tui.progress import now_and_then  # noqa: PLC0415 - with what reads files, which a store needs not
+
+                progress = now_and_then(self.evidence.paths, lambda status: self.post_message(self.Reading(status)))
                 summary = self.evidence.read_paths(progress, lambda: worker.is_cancelled)
                 self.post_message(self.Read(summary, self.evidence.only_report() if summary.reports == 1 else None))
         except (SourceError, StoreError) as error:
