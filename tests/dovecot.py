@@ -46,6 +46,7 @@ _SECONDS = 20.0  # within which it starts
 
 _SETTINGS = """\
 protocols = imap
+login_greeting = {greeting}
 listen = {address}
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -124,6 +125,7 @@ class Dovecot:
         self.ca_file = str(folder / "authority.pem")
         self._folder = folder
         self._key = os.urandom(32)
+        self._greeting = f"Ready-{os.urandom(8).hex()}"
         self._numbers = itertools.count(1)
         self._uid, self._gid = (_NOBODY, _NOBODY) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
         self._process: subprocess.Popen[bytes] | None = None
@@ -160,19 +162,22 @@ class Dovecot:
         pytest.fail(f"Dovecot does not start:\n{(self._folder / 'log').read_text()}")
 
     def _ready(self, process: subprocess.Popen[bytes]) -> bool:
+        """Wait until it says its own greeting: what else may have taken the port meanwhile says another."""
         until = time.monotonic() + _SECONDS
         while process.poll() is None and time.monotonic() < until:
             with (
                 suppress(OSError),
                 socket.create_connection((self.address, self.starttls_port), _SECONDS) as connection,
             ):
-                if connection.recv(4) == b"* OK":
-                    return True
+                with connection.makefile("rb") as said:
+                    if self._greeting.encode() in said.readline():  # each port is open before any is answered
+                        return True
         return False
 
     def _settings(self) -> str:
         return _SETTINGS.format(
             folder=self._folder,
+            greeting=self._greeting,
             address=self.address,
             user=pwd.getpwuid(self._uid).pw_name,
             group=grp.getgrgid(self._gid).gr_name,
