@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import textual._wait
+
 from tui.screens.base import Asking
 from tui.screens.help import HelpScreen
 from tui.screens.listing import Listing
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from tui.app import Workbench
 
 DEADLINE = 20.0  # seconds
+# How Textual finds out that a key has been worked off. Its own 20 ms, twice for each key, are a third of what
+# tests of screens take; what comes later than the end of that is waited for below.
+textual._wait.SLEEP_GRANULARITY = 0.004
+textual._wait.SLEEP_IDLE = 0.0002
 GOLDENS = Path(__file__).with_name("goldens")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\dZ")
 _TRIED = re.compile(r"(?<=B )\d{4}-\d\d-\d\d")  # after the size of a refused delivery
@@ -38,6 +44,8 @@ def _at_rest(app: Workbench) -> bool:
     if any(not worker.is_finished for worker in app.workers):
         return False
     screen = app.screen
+    if app._resize_event is not None or screen._layout_required:
+        return False
     if isinstance(screen, HelpScreen) or not isinstance(screen, Asking):
         return True
     if screen.asked is None or screen.drawn != screen.asked:
