@@ -168,10 +168,10 @@ class Dovecot:
             with (
                 suppress(OSError),
                 socket.create_connection((self.address, self.starttls_port), _SECONDS) as connection,
+                connection.makefile("rb") as said,
             ):
-                with connection.makefile("rb") as said:
-                    if self._greeting.encode() in said.readline():  # each port is open before any is answered
-                        return True
+                if self._greeting.encode() in said.readline():  # each port is open before any is answered
+                    return True
         return False
 
     def _settings(self) -> str:

@@ -10,26 +10,20 @@ from typing import TYPE_CHECKING, Self
 import pyte
 import pytest
 from pty_program import DEADLINE, Program
-
-import loaders
-from loaders.directory import Directory
-from tlsrpt.store import Store
+from stories import SAMPLES, sample_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 pytestmark = pytest.mark.pty
 
-SAMPLES = Path(__file__).parent.parent / "sample_reports"
 AS_OF = (SAMPLES / "as-of.txt").read_text().strip()
 ONE = next(path for path in sorted((SAMPLES / "2026-03").iterdir()) if "!clinic.example!" in path.name)
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("samples") / "s.duckdb"
-    loaders.load(Directory([str(SAMPLES)]), Store.open(path, create=True), vouch=True)
-    return path
+    return sample_store(tmp_path_factory.mktemp("samples") / "s.duckdb")
 
 
 class Job(Program):
@@ -38,15 +32,18 @@ class Job(Program):
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         super().__init__(["--as-of", AS_OF, *arguments], environment, (80, 24))
         self.keys = 0
+        self._terminal = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self._terminal)
+        self._drawn = 0  # bytes of the output
 
     def __enter__(self) -> Self:
         return self
 
     def screen(self) -> str:
         """Return what the terminal shows."""
-        terminal = pyte.Screen(80, 24)
-        pyte.ByteStream(terminal).feed(self.output)
-        return "\n".join(terminal.display)
+        self._stream.feed(self.output[self._drawn :])
+        self._drawn = len(self.output)
+        return "\n".join(self._terminal.display)
 
     def read(self, *words: str) -> str:
         """Wait until the screen has all these words, and return it."""
