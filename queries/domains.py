@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-from queries import EVERYTHING, Scope, rows
+from queries import EVERYTHING, Known, Part, Scope, part_of, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tlsrpt.store import Store
 
 
@@ -58,9 +60,25 @@ def overview(store: Store, scope: Scope = EVERYTHING) -> list[Domain]:
     return rows(store, "domains_overview", Domain, scope)
 
 
-def days(store: Store, scope: Scope = EVERYTHING) -> list[Day]:
-    """Return what each domain had on each UTC day with a report, oldest first: the series of a sparkline."""
-    return rows(store, "domains_days", Day, scope)
+def overview_part(
+    store: Store, scope: Scope, part: Part, verdicts: Mapping[str, tuple[int, str]]
+) -> tuple[list[Domain], int]:
+    """Return a part of them, in that order or another, and how many have its words.
+
+    The order is a field of Domain, or `queries.KNOWN`: by the place of the verdict on a domain, which is found among
+    the words too.
+    """
+    return part_of(store, "domains_overview", Domain, part, scope, known=Known("policy_domain", verdicts))
+
+
+def held(store: Store, scope: Scope = EVERYTHING) -> int:
+    """Return how many domains in mode enforce had sessions blocked."""
+    return rows(store, "domains_held", _Count, scope)[0].domains
+
+
+def days(store: Store, scope: Scope = EVERYTHING, *, names: Sequence[str] | None = None) -> list[Day]:
+    """Return what each domain, or some, had on each UTC day with a report, oldest first: the series of a sparkline."""
+    return rows(store, "domains_days", Day, scope, names=names)
 
 
 def bounds(store: Store, scope: Scope = EVERYTHING) -> Bounds:
@@ -85,6 +103,10 @@ class Totals(NamedTuple):
     defective: int  # reports with something that was read past
     refused: int  # deliveries refused, whatever the scope
     skipped: int  # deliveries that were no TLS reports, whatever the scope
+
+
+class _Count(NamedTuple):
+    domains: int
 
 
 class _Name(NamedTuple):

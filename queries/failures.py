@@ -8,12 +8,16 @@ a row per policy type, a series takes the largest.
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from queries import EVERYTHING, Scope, rows
+from queries import EVERYTHING, WHOLE, Part, Scope, part_of, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tlsrpt.store import Store
+
+Property = Literal["cause", "result_type", "mx", "organization", "sending_ip", "day"]
 
 
 class Series(NamedTuple):
@@ -29,6 +33,14 @@ class Series(NamedTuple):
     first_day: date  # in the whole store up to the end of the period, so that an old series shows its age
     last_day: date
     organization_names: str  # the organizations, most failures first, joined by ", "
+
+
+class Summary(NamedTuple):
+    """How many series there are."""
+
+    series: int
+    blocking: int  # of these, those that enforce would block, "unclear" included
+    last_day: date | None  # of a failure
 
 
 class Breakdown(NamedTuple):
@@ -101,17 +113,39 @@ def places(store: Store, scope: Scope = EVERYTHING, *, limit: int = 200) -> list
 
 def series(store: Store, scope: Scope = EVERYTHING) -> list[Series]:
     """Return the failure series of a scope: what enforce would block first, then most sessions."""
-    return rows(store, "failures_series", Series, scope)
+    return series_part(store, scope, WHOLE)[0]
 
 
-def series_days(store: Store, scope: Scope = EVERYTHING) -> list[FailureDay]:
-    """Return the days of each series, oldest first."""
-    return rows(store, "failures_series_days", FailureDay, scope)
+def series_part(store: Store, scope: Scope, part: Part, *, began: date | None = None) -> tuple[list[Series], int]:
+    """Return a part of the failure series of a scope, in that order or another, and how many have its words.
+
+    Words are looked for in impact, cause, MX, domain and last day. The order is a field of Series, but not the last
+    one. With `began` only series count that began on that UTC day or later.
+    """
+    return part_of(store, "failures_series", Series, part, scope, began=began)
+
+
+def summary(store: Store, scope: Scope = EVERYTHING) -> Summary:
+    """Return how many failure series a scope has."""
+    return rows(store, "failures_summary", Summary, scope)[0]
+
+
+def series_days(store: Store, scope: Scope = EVERYTHING, *, mxs: Sequence[str] | None = None) -> list[FailureDay]:
+    """Return the days of each series, or of those at some MXs, oldest first."""
+    return rows(store, "failures_series_days", FailureDay, scope, mxs=mxs)
 
 
 def evidence(store: Store, scope: Scope = EVERYTHING) -> list[Evidence]:
     """Return the reports behind the failures of a scope, newest day first."""
     return rows(store, "failures_evidence", Evidence, scope)
+
+
+def breakdown(store: Store, by: Property, scope: Scope, part: Part) -> tuple[list[Breakdown], int]:
+    """Return a part of the failed sessions by one property, and how many rows have its words.
+
+    The order is a field of Breakdown, else that of the function for this property.
+    """
+    return part_of(store, f"failures_by_{by}", Breakdown, part, scope)
 
 
 def by_cause(store: Store, scope: Scope = EVERYTHING) -> list[Breakdown]:

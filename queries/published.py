@@ -86,9 +86,11 @@ def seen(store: Store, policy_domain: str, *, at: datetime | None = None) -> lis
     ]
 
 
-def checked(store: Store, scope: Scope = EVERYTHING, *, at: datetime | None = None) -> list[Checked]:
-    """Return when the domains of a scope were looked at last, up to a time, by name."""
-    return rows(store, "published_checked", Checked, scope, at=at)
+def checked(
+    store: Store, scope: Scope = EVERYTHING, *, at: datetime | None = None, names: Sequence[str] | None = None
+) -> list[Checked]:
+    """Return when the domains of a scope, or some of them, were looked at last, up to a time, by name."""
+    return rows(store, "published_checked", Checked, scope, at=at, names=names)
 
 
 def _observation(row: _Found | _Kept) -> Observation:

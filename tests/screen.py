@@ -12,6 +12,7 @@ import textual._wait
 from tui.screens.base import Asking
 from tui.screens.help import HelpScreen
 from tui.screens.listing import Listing
+from tui.screens.paging import Paging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ def _at_rest(app: Workbench) -> bool:
         return True
     if screen.asked is None or screen.drawn != screen.asked:
         return False
+    if isinstance(screen, Paging) and (screen.table.pending or screen.table.unknown() is not None):
+        return False
     if not isinstance(screen, Listing) or not screen.PREVIEWS or not screen.query_one(".side").display:
         return True
     row = screen.table.row()
@@ -57,13 +60,16 @@ def _at_rest(app: Workbench) -> bool:
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Wait until something holds, then until it is drawn."""
+    """Wait until something holds, also once what came of it has been worked off and drawn."""
     deadline = time.monotonic() + DEADLINE
     await pilot.pause(0)
-    while not holds():
+    while True:
+        if holds():
+            await pilot.pause(0)
+            if holds():
+                return
         assert time.monotonic() < deadline, text(cast("Workbench", pilot.app))
         await pilot.pause(0.01)  # lets the thread work that is waited for
-    await pilot.pause(0)
 
 
 async def settled(pilot: Pilot[None]) -> None:

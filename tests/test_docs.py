@@ -184,7 +184,7 @@ def test_the_questions_page_has_every_question_with_its_heading_and_columns() ->
     with store.reading() as connection:
         for path in (ROOT / "queries" / "sql").glob("*.sql"):
             name = path.stem
-            answer = connection.execute(sql(name), {key: own.get(key) for key in parameters(name)})
+            answer = connection.execute(sql(name), {key: own.get(key) for key in parameters(sql(name))})
             heading = sql(name).partition("\n")[0].removeprefix("-- ")
             more = re.match(r"-- [^\n]*\n-- ([^\n]*)", sql(name))
             heading = f"{heading} {more[1]}" if more else heading

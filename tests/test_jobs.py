@@ -61,7 +61,7 @@ class Job(Program):
 
 def test_whether_a_domain_may_enforce_takes_no_key_its_reasons_one_and_its_plan_two(database: Path) -> None:
     with Job(["--database", str(database)]) as job:
-        job.read("clinic.example +enforce +FAILING", "example.org +testing +NOT READY", "example.com +testing +READY ")
+        job.read(">clinic.example +enforce +FAILING", "example.org +testing +NOT READY", "example.com +testing +READY ")
         assert job.keys == 0
         job.key("\r")
         job.read("clinic.example > readiness", "FAIL +C05", "Do: .*SAN has mx2.clinic.example")
@@ -73,7 +73,7 @@ def test_whether_a_domain_may_enforce_takes_no_key_its_reasons_one_and_its_plan_
 
 def test_the_rows_behind_a_criterion_take_two_keys(database: Path) -> None:
     with Job(["--database", str(database)]) as job:
-        job.read("FAILING")
+        job.read(">clinic.example +enforce +FAILING")
         job.key("\r")
         job.read("FAIL +C05")
         job.key("\r")

@@ -5,28 +5,34 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from screen import lines, press, settled, text, until
+from shelf import put
 from stories import TODAY, failure, report, stored, sts, write
 
 import loaders
 from loaders.directory import Directory
-from queries import EVERYTHING, Part, Scope, deliveries, reports
+from queries import EVERYTHING, KNOWN, WHOLE, Part, Scope, deliveries, domains, failures, reports
+from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
 from tui.remembered import Remembered
+from tui.screens import paging
+from tui.screens.domains import DomainsScreen
+from tui.screens.failures import GROUPINGS, SERIES
 from tui.screens.paging import PAGE, Paging
 from tui.screens.refused import RefusedScreen
 from tui.screens.reports import ReportsScreen
 from tui.widgets.table import _sortable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from textual.pilot import Pilot
 
@@ -100,7 +106,7 @@ async def list_reports(pilot: Pilot[None]) -> ReportsScreen:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("order", ["", *dict.fromkeys(ReportsScreen.ORDERS)])
+@pytest.mark.parametrize("order", ["", *(column.order for column in ReportsScreen.COLUMNS)])
 def test_pages_of_reports_are_the_whole_list_in_the_order_asked_for(
     store: Store, order: str, *, descending: bool
 ) -> None:
@@ -148,7 +154,7 @@ def test_words_leave_the_reports_that_have_all_of_them(store: Store, words: tupl
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("order", RefusedScreen.ORDERS)
+@pytest.mark.parametrize("order", [column.order for column in RefusedScreen.COLUMNS])
 def test_pages_of_refused_deliveries_are_the_whole_list_too(store: Store, order: str, *, descending: bool) -> None:
     whole = sorted(deliveries.refused(store), key=lambda row: _sortable(getattr(row, order)), reverse=descending)
     found = [
@@ -161,7 +167,134 @@ def test_pages_of_refused_deliveries_are_the_whole_list_too(store: Store, order:
     assert deliveries.refused_part(store, Part(("bad 01",)))[1] == 10
 
 
+WHOLE_LISTS: dict[str, Callable[[Store], list[Any]]] = {
+    "domains": domains.overview,
+    "series": failures.series,
+    "cause": failures.by_cause,
+    "result_type": failures.by_result_type,
+    "mx": failures.by_mx,
+    "organization": failures.by_organization,
+    "sending_ip": failures.by_sending_ip,
+    "day": failures.by_day,
+}
+
+
+def a_part(name: str, store: Store, part: Part) -> tuple[list[Any], int]:
+    if name == "domains":
+        return domains.overview_part(store, EVERYTHING, part, {})
+    if name == "series":
+        return failures.series_part(store, EVERYTHING, part)
+    return failures.breakdown(store, cast("failures.Property", name), EVERYTHING, part)
+
+
+ORDERED = [
+    (name, column.order)
+    for name, columns in [
+        ("domains", DomainsScreen.COLUMNS),
+        ("series", SERIES),
+        *((grouping.by, grouping.columns) for grouping in GROUPINGS),
+    ]
+    for column in columns
+    if column.order and column.order != KNOWN
+]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(("name", "order"), ORDERED)
+def test_pages_of_other_lists_are_the_whole_list_in_the_order_asked_for(
+    store: Store, name: str, order: str, *, descending: bool
+) -> None:
+    def value(row: Any) -> Any:
+        values = [getattr(row, field) for field in order.split(" + ")]
+        return _sortable(sum(values) if len(values) > 1 else values[0])
+
+    whole = sorted(WHOLE_LISTS[name](store), key=value, reverse=descending)
+    found: list[Any] = []
+    for first in range(0, len(whole), 20):
+        rows, matches = a_part(name, store, Part((), order, descending, first, 20))
+        assert matches == len(whole)
+        found += rows
+    assert found == whole
+
+
+@pytest.mark.parametrize("name", WHOLE_LISTS)
+def test_words_leave_the_rows_that_have_all_of_them(store: Store, name: str) -> None:
+    whole = WHOLE_LISTS[name](store)
+    assert a_part(name, store, Part()) == (whole, len(whole))
+    word = str(whole[-1][0])
+    texts = [" ".join(str(value) for value in row if isinstance(value, (str, date))).lower() for row in whole]
+    wanted = [row for row, words in zip(whole, texts, strict=True) if word in words]
+    assert a_part(name, store, Part((word,))) == (wanted, len(wanted))
+    assert a_part(name, store, Part((word, "%")))[1] == 0
+
+
+def test_an_order_that_rows_do_not_have_is_no_sql(store: Store) -> None:
+    with pytest.raises(ValueError, match="nothing; DROP"):
+        domains.overview_part(store, EVERYTHING, Part(order="nothing; DROP TABLE reports"), {})
+
+
+def test_series_can_be_those_that_began_on_a_day(store: Store) -> None:
+    whole = failures.series(store)
+    for began in sorted({one.first_day for one in whole}):
+        wanted = [one for one in whole if one.first_day >= began]
+        assert failures.series_part(store, EVERYTHING, WHOLE, began=began) == (wanted, len(wanted))
+
+
+def test_the_summary_counts_the_series_of_a_scope(store: Store) -> None:
+    for scope in (EVERYTHING, Scope(policy_domain="d07.example"), Scope(organization="org3.example")):
+        whole = failures.series(store, scope)
+        assert failures.summary(store, scope) == (
+            len(whole),
+            sum(one.impact in BLOCKING for one in whole),
+            max(one.last_day for one in whole),
+        )
+
+
+def test_verdicts_order_domains_and_are_words_to_look_for(store: Store) -> None:
+    verdicts = {f"d{number:02}.example": (number % 3, ("bad", "middling", "good")[number % 3]) for number in range(40)}
+    rows, _ = domains.overview_part(store, EVERYTHING, Part(order=KNOWN), verdicts)
+    assert [verdicts.get(row.policy_domain, (9, ""))[0] for row in rows] == [0] * 14 + [1] * 13 + [2] * 13 + [9] * 10
+    rows, matches = domains.overview_part(store, EVERYTHING, Part(("middling",), KNOWN), verdicts)
+    assert (len(rows), matches) == (13, 13)
+
+
+def test_mail_is_held_back_where_a_domain_in_enforce_has_blocked_sessions() -> None:
+    store = Store.memory()
+    assert domains.held(store) == 0
+    for days, mode, failed in ((2, "enforce", 0), (1, "enforce", 3), (0, "testing", 3)):
+        rows = [failure("certificate-expired", failed, "mx.example")] if failed else []
+        put(store, report("a.example", days, sts(f"d{days}.example", 10, rows, mode)))
+    assert domains.held(store) == 1
+    assert domains.held(store, Scope(policy_domain="d0.example")) == 0
+
+
 # The screen
+
+
+async def test_the_board_and_failures_ask_for_what_is_in_sight_too(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE", 20)
+    parts: list[Part] = []
+
+    def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: Any, **more: Any) -> Any:
+            parts.extend(one for one in given if isinstance(one, Part) and one.limit != 1)
+            return ask(*given, **more)
+
+        return noted
+
+    monkeypatch.setattr(domains, "overview_part", noting(domains.overview_part))
+    monkeypatch.setattr(failures, "series_part", noting(failures.series_part))
+    monkeypatch.setattr(failures, "breakdown", noting(failures.breakdown))
+    app = Workbench(Evidence(kept, [], TODAY))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for keys in (["G"], ["g", "2"], ["G"], ["b", "G"], ["b", "b", "G"]):
+            await press(pilot, *keys)
+            assert "…" not in "\n".join(line[:20] for line in lines(app)[6:18])
+        await press(pilot, "1")
+        assert lines(app)[-2].startswith(" 1/50")
+    assert len(parts) > 8
+    assert {part.limit for part in parts} == {20}
 
 
 async def test_no_more_rows_are_asked_for_than_are_in_sight_and_around(kept: Path, asked: list[Part]) -> None:
@@ -184,7 +317,7 @@ async def test_sorting_covers_what_is_not_in_sight(kept: Path) -> None:
     app = bench(kept)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await list_reports(pilot)
-        while screen.table.order_by is None or screen.ORDERS[screen.table.order_by] != "sts_failed":
+        while screen.table.order_by is None or screen.table.columns[screen.table.order_by].order != "sts_failed":
             await press(pilot, "s")
         assert [screen.table.shown[place].row.sts_failed for place in range(5)] == [6] * 5
         await press(pilot, "G")

@@ -1,4 +1,4 @@
--- What each policy domain had on each UTC day that has a report. Policy types overlap: the largest stands for all.
+-- What each policy domain, or some of them, had on each UTC day that has a report. Policy types overlap: the largest stands for all.
 SELECT policy_domain, day,
   count(DISTINCT report) AS reports,
   coalesce(sum(total_successful_session_count) FILTER (WHERE policy_type = 'sts'), 0) AS sts_successful,
@@ -16,4 +16,5 @@ FROM counted_policies WHERE TRUE
   AND ($policy_domain IS NULL OR policy_domain = $policy_domain)
   AND ($organization IS NULL OR organization = $organization)
   AND ($policy_type IS NULL OR policy_type = $policy_type)
+  AND ($names IS NULL OR policy_domain IN (SELECT unnest($names)))
 GROUP BY policy_domain, day ORDER BY policy_domain, day

@@ -1,4 +1,4 @@
--- The UTC days of each failure series, oldest first. Policy types overlap: of each organization the larger sum is taken.
+-- The UTC days of each failure series, or of those at some MXs, oldest first. Policy types overlap: of each organization the larger sum is taken.
 WITH typed AS (
   SELECT policy_domain, cause, mx_key, organization, day, policy_type, sum(failed_session_count) AS failed_session_count
   FROM counted_failures WHERE TRUE
@@ -9,6 +9,7 @@ WITH typed AS (
   AND ($result_type IS NULL OR result_type = $result_type)
   AND ($cause IS NULL OR cause = $cause)
   AND ($mx IS NULL OR mx_key = $mx)
+  AND ($mxs IS NULL OR mx_key IN (SELECT unnest($mxs)))
   GROUP BY policy_domain, cause, mx_key, organization, day, policy_type
 ),
 told AS (

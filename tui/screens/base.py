@@ -47,6 +47,7 @@ class Asked(NamedTuple):
     scope: Scope
     version: int  # of the evidence
     part: Part = WHOLE  # of the answer
+    by: int = 0  # which of several ways to look at it
 
 
 class Answered(Message):
@@ -257,16 +258,16 @@ class Asking(Screen[None]):
         """Return what the user is looking at."""
         return self.bench.evidence.scope(self.bench.days, self.within)
 
-    def part(self) -> Part:
-        """Return which part of the answer is wanted."""
-        return WHOLE
+    def wants(self) -> Asked:
+        """Return what is to be asked now."""
+        return Asked(self.scope(), self.bench.evidence.version)
 
     def renew(self) -> None:
         """Ask, unless this was asked already."""
         if self.bench.broken:
             self.explain(self.bench.broken)
             return
-        wanted = Asked(self.scope(), self.bench.evidence.version, self.part())
+        wanted = self.wants()
         if self.bench.ready and wanted != self.asked:
             self._interrupt()
             self.asked = wanted

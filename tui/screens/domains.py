@@ -14,13 +14,12 @@ from textual.message import Message
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from queries import EVERYTHING, domains, failures
-from tlsrpt.cause import BLOCKING
+from queries import EVERYTHING, KNOWN, WHOLE, Part, domains, failures
 from tui import keys
 from tui.draw import content, stacked
 from tui.pictures import ASCII, BLOCKS, spark
 from tui.screens.empty import no_reports
-from tui.screens.listing import Listing
+from tui.screens.paging import PAGE, Page, Paging
 from tui.screens.plan import PlanScreen
 from tui.screens.readiness import ReadinessScreen
 from tui.screens.reports import ReportsScreen
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from queries import Scope
     from tlsrpt.store import Store
     from tui.judging import Weighed
+    from tui.screens.base import Asked
 
 
 TOLD_AGAIN = 0.5  # seconds between two parts of the verdicts
@@ -71,13 +71,29 @@ class Line(NamedTuple):
     weighed: Weighed | None = None  # None until it is known
 
 
+Weights = Mapping[str, "Weighed"]  # verdicts by domain
+Place = tuple[str, str, str]  # policy domain, cause and MX
+
+
 class Board(NamedTuple):
     """The answer to the first question."""
 
-    lines: list[Line]
+    page: Page  # of Line
     totals: domains.Totals
-    series: list[failures.Series]
     newest: date | None  # day of the newest report, whatever the window
+    ranked: Weights  # by which the rows are in order
+
+
+class News(NamedTuple):
+    """What fails, for the headline. It takes longer than the rows, and comes one after the other."""
+
+    summary: failures.Summary
+    held: int  # domains whose mail is held back
+    worst: failures.Series | None
+    faults: Mapping[Place, str]  # whose fault the series named here are
+    since: date | None = None  # from which day on a series is new; None while that, or what is new, is not known
+    new: int = 0  # series
+    newest: failures.Series | None = None  # the worst of these
 
 
 def _sessions(line: Line) -> int:
@@ -132,21 +148,25 @@ def _pane(line: Line) -> Content:
 
 def _place(line: Line) -> int:
     """Return where a verdict stands among the others, worst first."""
-    return list(VERDICTS).index(line.weighed.verdict) if line.weighed else len(VERDICTS)
+    return _PLACES[line.weighed.verdict] if line.weighed else len(_PLACES)
 
 
-class DomainsScreen(Listing):
+_PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
+
+
+class DomainsScreen(Paging):
     """Every policy domain."""
 
     NAME = TOP = "domains"
+    MORE = "tlsrpt domains --format csv writes all."
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "domains")
     COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("Domain", lambda line: line.domain.policy_domain, least=22),
-        Column("Mode", lambda line: line.domain.mode or "-", drop=2),
-        Column("Verdict", _place, _verdict, _verdict_style),
-        Column("Sessions", _sessions, right=True, drop=3),
-        Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True, drop=5),
-        Column("Would-block", lambda line: line.domain.would_block, style=_blocked, right=True),
+        Column("Domain", lambda line: line.domain.policy_domain, least=22, order="policy_domain"),
+        Column("Mode", lambda line: line.domain.mode or "-", drop=2, order="mode"),
+        Column("Verdict", _place, _verdict, _verdict_style, order=KNOWN),
+        Column("Sessions", _sessions, right=True, drop=3, order="sts_successful + sts_failed"),
+        Column("Failed", lambda line: line.domain.sts_failed, style=_failed, right=True, drop=5, order="sts_failed"),
+        Column("Would-block", lambda line: line.domain.would_block, style=_blocked, right=True, order="would_block"),
         Column(
             "Rate",
             lambda line: line.domain.failure_rate,
@@ -154,19 +174,28 @@ class DomainsScreen(Listing):
             style=_failed,
             right=True,
             drop=6,
+            order="failure_rate",
         ),
-        Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, _blocked, drop=1),
+        Column("14 days", lambda line: line.strip, style=_blocked, drop=1),
         Column("Sessions a day", _sessions, lambda line: line.spark, drop=8),
-        Column("Orgs", lambda line: line.domain.organizations, right=True, drop=7),
-        Column("Last", lambda line: line.domain.last_day, lambda line: month_day(line.domain.last_day), drop=4),
+        Column("Orgs", lambda line: line.domain.organizations, right=True, drop=7, order="organizations"),
+        Column(
+            "Last",
+            lambda line: line.domain.last_day,
+            lambda line: month_day(line.domain.last_day),
+            drop=4,
+            order="last_day",
+        ),
     )
 
-    class BlameCame(Message):
-        """It is known whose fault series are."""
+    class NewsCame(Message):
+        """It is known what fails, or, with None, not found out."""
 
-        def __init__(self, found: Blamed) -> None:
+        def __init__(self, asked: Asked, found: News | None, *, whole: bool = True) -> None:
             super().__init__()
+            self.asked = asked
             self.found = found
+            self.whole = whole  # whether this is all
 
     class VerdictsCame(Message):
         """The verdicts are known, or could not be found."""
@@ -184,82 +213,125 @@ class DomainsScreen(Listing):
         super().__init__(within, top=top)
         self.board: Board | None = None
         self.weighing = -1  # version of the evidence that verdicts were asked about last
-        self.weighed: Mapping[str, Weighed] = {}  # by domain
-        self.blamed: Blamed = {}
+        self.weighed: Weights = {}  # as far as known
+        self.ranked: Weights = {}  # the last that were whole: by these the rows are in order
+        self.telling: Asked | None = None  # what news were asked about last
+        self.news: News | None = None
 
     @staticmethod
     def key(row: Line) -> str:
         """Return the name of the domain."""
         return row.domain.policy_domain
 
-    def question(self, store: Store, scope: Scope) -> Board:
-        """Return how each domain stands, and what would be blocked."""
+    def wants(self) -> Asked:
+        """Return which domains are wanted, worst verdict first."""
+        wanted = super().wants()
+        return wanted._replace(part=wanted.part._replace(order=wanted.part.order or KNOWN))
+
+    def ask_part(self, store: Store, asked: Asked) -> tuple[list[Line], int]:
+        """Return some domains, and how many there are."""
         from queries import published  # noqa: PLC0415 - pydantic waits for the first frame
 
+        scope = asked.scope
+        verdicts = {name: (_PLACES[one.verdict], VERDICTS[one.verdict]) for name, one in self.ranked.items()}
+        found, matches = domains.overview_part(store, scope, asked.part, verdicts)
+        names = [domain.policy_domain for domain in found] if len(found) <= PAGE else None
+        looks = published.checked(store, at=self.bench.evidence.now(), names=names)
+        checked = {one.policy_domain: one.checked_at for one in looks}
+        end = scope.until or (self.bench.evidence.today() if scope.since else domains.totals(store, scope).last_day)
+        days: dict[str, list[tuple[date, int, int]]] = {}
+        sessions: dict[str, dict[date, int]] = {}
+        for day in domains.days(store, within_strip(scope, end), names=names):
+            days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
+            sessions.setdefault(day.policy_domain, {})[day.day] = day.sts_successful + day.sts_failed
+        glyphs = BLOCKS if self.bench.blocks else ASCII
+        lines = [
+            Line(
+                domain,
+                strip(days.get(domain.policy_domain, ()), end or domain.last_day),
+                spark(sessions.get(domain.policy_domain, {}), end or domain.last_day, STRIP, glyphs),
+                checked.get(domain.policy_domain),
+                self.weighed.get(domain.policy_domain),
+            )
+            for domain in found
+        ]
+        return lines, matches
+
+    def answer(self, store: Store, asked: Asked) -> Board:
+        """Return how the domains in sight stand."""
         with store.reading():
-            looks = published.checked(store, at=self.bench.evidence.now())
-            checked = {one.policy_domain: one.checked_at for one in looks}
-            totals = domains.totals(store, scope)
-            newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
-            end = scope.until or (self.bench.evidence.today() if scope.since else newest)
-            days: dict[str, list[tuple[date, int, int]]] = {}
-            sessions: dict[str, dict[date, int]] = {}
-            for day in domains.days(store, within_strip(scope, end)):
-                days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
-                sessions.setdefault(day.policy_domain, {})[day.day] = day.sts_successful + day.sts_failed
-            glyphs = BLOCKS if self.bench.blocks else ASCII
-            lines = [
-                Line(
-                    domain,
-                    strip(days.get(domain.policy_domain, ()), end or domain.last_day),
-                    spark(sessions.get(domain.policy_domain, {}), end or domain.last_day, STRIP, glyphs),
-                    checked.get(domain.policy_domain),
-                )
-                for domain in domains.overview(store, scope)
-            ]
-            return Board(lines, totals, failures.series(store, scope), newest)
+            ranked = self.ranked
+            totals = domains.totals(store, asked.scope)
+            newest = totals.last_day or domains.totals(store, replace(asked.scope, since=None)).last_day
+            return Board(self.ask_page(store, asked), totals, newest, ranked)
 
     def show(self, answer: Board | None) -> None:
         """Draw the board."""
         if answer is None:
             self.list_rows((), content(), no_reports(self.bench, None))
             return
+        assert self.asked is not None  # this answers it
         self.bench.refused = answer.totals.refused
+        moved = self.board is not None and self.board.ranked is not answer.ranked
         self.board = answer
-        self._list()
-        self.blame(_worth_blaming(answer))
-        if self.bench.evidence.version != self.weighing and not self.bench.progress:
+        about = self.asked._replace(part=WHOLE)
+        if self.telling != about:
+            self.news = None
+        at_top = self.table.cursor == 0
+        self.list_page(answer.page, headline(answer, self.news), no_reports(self.bench, answer.newest), moved=moved)
+        if moved and at_top:  # whoever did not move looks at the worst
+            self.table.cursor = 0
+        if self.telling == about:
+            self._weigh()
+        else:
+            self.telling = about
+            self.tell(about, answer.totals, answer.newest)
+
+    def _weigh(self) -> None:
+        """Ask for the verdicts, unless that was done already: after the rest, as they take the longest."""
+        if self.board is not None and self.bench.evidence.version != self.weighing and not self.bench.progress:
             self.weighing = self.bench.evidence.version
-            self.weigh(self.weighing, [line.domain.policy_domain for line in answer.lines])
+            self.weigh(self.weighing, [line.domain.policy_domain for line in self.board.page.rows])
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="blame")
-    def blame(self, named: Sequence[failures.Series]) -> None:
-        """Find whose fault the series are that the headline names."""
+    @work(thread=True, exclusive=True, exit_on_error=False, group="news")
+    def tell(self, asked: Asked, totals: domains.Totals, newest: date | None) -> None:
+        """Find what fails, for the headline, and whose fault that is."""
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
-        from tui import judging  # noqa: PLC0415 - likewise
 
-        now = self.bench.evidence.now()
+        found = None
         with suppress(StoreError):  # the question itself says what is wrong
             store = self.bench.evidence.store()
             if store is not None:
                 with store.reading():
-                    found = {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
-                self.post_message(self.BlameCame(found))
+                    found = self._worst(store, asked.scope, totals)
+                    if found.summary.series and (since := _new_since(totals, newest)) is not None:
+                        self.post_message(self.NewsCame(asked, found, whole=False))
+                        new, count = failures.series_part(store, asked.scope, Part(limit=1), began=since)
+                        faults = {**found.faults, **self._faults(store, new)}
+                        found = found._replace(faults=faults, since=since, new=count, newest=next(iter(new), None))
+        self.post_message(self.NewsCame(asked, found))
 
-    @on(BlameCame)
-    def _blame_came(self, message: BlameCame) -> None:
-        self.blamed = message.found
-        if self.board is not None:
-            self.query_one(".answer", Static).update(headline(self.board, self.blamed), layout=False)
+    def _worst(self, store: Store, scope: Scope, totals: domains.Totals) -> News:
+        summary = failures.summary(store, scope)
+        worst = failures.series_part(store, scope, Part(limit=1))[0] if summary.series else []
+        held = domains.held(store, scope) if totals.would_block else 0
+        return News(summary, held, next(iter(worst), None), self._faults(store, worst))
 
-    def _list(self, *, sort: bool = True) -> None:
-        """List the domains with the verdicts that are known, worst first once they are all there."""
-        if self.board is None:
+    def _faults(self, store: Store, named: Sequence[failures.Series]) -> dict[Place, str]:
+        """Return in a word whose fault some series are."""
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        now = self.bench.evidence.now()
+        return {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
+
+    @on(NewsCame)
+    def _news_came(self, message: NewsCame) -> None:
+        if message.asked != self.telling or self.board is None:
             return
-        lines = [line._replace(weighed=self.weighed.get(line.domain.policy_domain)) for line in self.board.lines]
-        if sort:
-            lines.sort(key=_place)
-        self.list_rows(lines, headline(self.board, self.blamed), no_reports(self.bench, self.board.newest))
+        self.news = message.found
+        self.query_one(".answer", Static).update(headline(self.board, self.news))
+        if message.whole:
+            self._weigh()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="weigh")
     def weigh(self, version: int, first: Sequence[str]) -> None:
@@ -290,11 +362,13 @@ class DomainsScreen(Listing):
             return
         if message.problem:
             self.bench.fail(message.problem)
-        at_top = self.table.cursor == 0
         self.weighed = message.found
-        self._list(sort=message.whole)
-        if at_top:  # whoever did not move looks at the worst
-            self.table.cursor = 0
+        if message.whole and self.ranked != message.found:
+            self.ranked = message.found
+            self.asked = None  # the rows may have other places; they are drawn there at once
+            self.renew()
+        else:
+            self.table.revise(lambda line: line._replace(weighed=message.found.get(line.domain.policy_domain)))
 
     def below(self) -> ComposeResult:
         """Yield, for a high terminal, the readiness of the highlighted domain."""
@@ -363,42 +437,30 @@ class DomainsScreen(Listing):
             self.bench.push_screen(ReportsScreen(within, top=self.top))
 
 
-Blamed = Mapping[tuple[str, str, str], str]  # policy domain, cause and MX to whose fault it is
-
-
-def _new_since(board: Board) -> date | None:
-    """Return from which day on a series is new, None where there is no time before it to tell."""
-    newest, first = board.newest, board.totals.first_day
+def _new_since(totals: domains.Totals, newest: date | None) -> date | None:
+    """Return from which day on a series is new: the newest day with reports and the day before."""
     since = newest - timedelta(days=1) if newest else None
-    return since if since and first and first < since else None
+    return since if since and totals.first_day and totals.first_day < since else None
 
 
-def _new(board: Board) -> list[failures.Series]:
-    """Return the series that began on the newest day with reports or on the day before."""
-    since = _new_since(board)
-    return [series for series in board.series if since and series.first_day >= since]
-
-
-def _worth_blaming(board: Board) -> list[failures.Series]:
-    """Return the series that the headline names."""
-    return list(dict.fromkeys([*board.series[:1], *_new(board)[:1]]))
-
-
-def headline(board: Board, blamed: Blamed) -> Content:
+def headline(board: Board, news: News | None) -> Content:
     """Return what would be blocked and where, what is new, and how far the reports can be believed."""
-    if not board.totals.reports:
+    totals = board.totals
+    if not totals.reports:
         return content()
-    said = [_would_block(board, blamed)]
-    if board.series and (since := _new_since(board)) is not None:
-        said.append(_news(board, since, blamed))
-    if board.totals.claims:
-        said.append(content(claims(board.totals)))
+    said = [_would_block(totals, news)]
+    if news is not None and news.since is not None:
+        said.append(_new(news, news.since))
+    elif totals.would_block and _new_since(totals, board.newest):
+        said.append(content("New: being looked for"))
+    if totals.claims:
+        said.append(content(claims(totals)))
     return stacked(*said)
 
 
-def _named(series: failures.Series, blamed: Blamed) -> list[str | tuple[str, str]]:
+def _named(series: failures.Series, faults: Mapping[Place, str]) -> list[str | tuple[str, str]]:
     """Return whose fault a series is, if that is known, and what fails where."""
-    fault = blamed.get(series[:3], "")
+    fault = faults.get(series[:3], "")
     return [
         (f"{fault} " if fault else "", "bold $text-warning"),
         (f"{series.cause} at {place(series.mx_key)}", "bold"),
@@ -406,43 +468,43 @@ def _named(series: failures.Series, blamed: Blamed) -> list[str | tuple[str, str
     ]
 
 
-def _news(board: Board, since: date, blamed: Blamed) -> Content:
-    new = _new(board)
-    if not new:
-        last = max(series.last_day for series in board.series)
-        return content(f"Nothing new since {month_day(since)}; the last failure was on {month_day(last)}")
-    which = ", worst " if len(new) > 1 else " "
-    return content(f"{len(new):,} new (2) since {month_day(since)}{which}", *_named(new[0], blamed))
+def _new(news: News, since: date) -> Content:
+    if news.newest is None:
+        last = news.summary.last_day
+        return content(
+            f"Nothing new since {month_day(since)}; the last failure was on {month_day(last) if last else '-'}"
+        )
+    which = ", worst " if news.new > 1 else " "
+    return content(f"{news.new:,} new (2) since {month_day(since)}{which}", *_named(news.newest, news.faults))
 
 
-def _would_block(board: Board, blamed: Blamed) -> Content:
-    totals = board.totals
-    blocking = [series for series in board.series if series.impact in BLOCKING]
-    other = len(board.series) - len(blocking)
+def _would_block(totals: domains.Totals, news: News | None) -> Content:
     evaluated = totals.sts_successful + totals.sts_failed
-    if not blocking:
+    if not totals.would_block and (news is None or not news.summary.blocking):
         words = (
             f"Nothing in {count(evaluated, 'session')} would block in enforce"
             if evaluated
             else "No session under an sts policy: nothing here says what enforce would block"
         )
+        other = news.summary.series if news else 0
         more = f"; {count(other, 'series', 'series')} of other failures (2)" if other else ""
         return content((words, "bold $text-success" if evaluated else "bold"), more)
-    worst = blocking[0]
-    series = count(len(blocking), "series", "series")
-    held = any(line.domain.mode == "enforce" and line.domain.would_block for line in board.lines)
+    blocked = f"{totals.would_block:,} of {count(evaluated, 'session')} would block in enforce"
+    if news is None:
+        return stacked(content((blocked, "bold $text-error")), content("Worst: being looked for"))
+    series = count(news.summary.blocking, "series", "series")
+    worst = news.worst
     return stacked(
         content(
-            (
-                f"{totals.would_block:,} of {count(evaluated, 'session')} would block in enforce",
-                "bold $text-error",
-            ),
-            ("; mail is held back now", "bold $text-error") if held else "",
-            f", {series}" if held else f", in {series} (2)",
+            (blocked, "bold $text-error"),
+            ("; mail is held back now", "bold $text-error") if news.held else "",
+            f", {series}" if news.held else f", in {series} (2)",
         ),
         content(
             "Worst ",
-            *_named(worst, blamed),
+            *_named(worst, news.faults),
             f": {count(worst.failed_session_count, 'session')}, {count(worst.organizations, 'organization')}",
-        ),
+        )
+        if worst
+        else content(),
     )

@@ -14,9 +14,10 @@ from tui.draw import content, stacked
 from tui.said import Said
 from tui.screens.empty import no_reports, told
 from tui.screens.failure import FailureScreen, explained
-from tui.screens.listing import Listing
+from tui.screens.paging import PAGE, Page, Paging
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
+from tui.widgets.paged import PagedTable
 from tui.widgets.table import Column
 from tui.words import IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip, within_strip
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from tlsrpt.store import Store
+    from tui.screens.base import Asked
 
 
 SAID = 8  # paragraphs of an explanation that stand below the list
@@ -41,10 +43,10 @@ class Line(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Rows of one grouping, and the totals of their scope."""
+    """Some rows of one grouping, and the totals of their scope."""
 
     grouping: int
-    rows: Sequence[Line | failures.Breakdown]
+    page: Page
     totals: domains.Totals
     newest: date | None  # day of the newest report, whatever the window
 
@@ -55,15 +57,26 @@ def _at(line: Line) -> str:
 
 
 SERIES = (
-    Column("Impact", lambda line: line.series.impact, style=lambda line: IMPACT_STYLE.get(line.series.impact, "")),
-    Column("Cause", lambda line: line.series.cause, least=25),
-    Column("At", lambda line: line.series.mx_key, _at, least=24),
-    Column("Domain", lambda line: line.series.policy_domain, least=14, drop=6),
-    Column("Sessions", lambda line: line.series.failed_session_count, right=True),
-    Column("Orgs", lambda line: line.series.organizations, right=True, drop=2),
-    Column("Days", lambda line: line.series.days, right=True, drop=4),
-    Column("14 days", lambda line: line.strip[::-1], lambda line: line.strip, drop=5),
-    Column("Last", lambda line: line.series.last_day, lambda line: month_day(line.series.last_day), drop=1),
+    Column(
+        "Impact",
+        lambda line: line.series.impact,
+        style=lambda line: IMPACT_STYLE.get(line.series.impact, ""),
+        order="impact",
+    ),
+    Column("Cause", lambda line: line.series.cause, least=25, order="cause"),
+    Column("At", lambda line: line.series.mx_key, _at, least=24, order="mx_key"),
+    Column("Domain", lambda line: line.series.policy_domain, least=14, drop=6, order="policy_domain"),
+    Column("Sessions", lambda line: line.series.failed_session_count, right=True, order="failed_session_count"),
+    Column("Orgs", lambda line: line.series.organizations, right=True, drop=2, order="organizations"),
+    Column("Days", lambda line: line.series.days, right=True, drop=4, order="days"),
+    Column("14 days", lambda line: line.strip, drop=5),
+    Column(
+        "Last",
+        lambda line: line.series.last_day,
+        lambda line: month_day(line.series.last_day),
+        drop=1,
+        order="last_day",
+    ),
 )
 
 
@@ -72,69 +85,70 @@ SERIES_OF_ONE_DOMAIN = tuple(column for column in SERIES if column.heading != "D
 
 def _breakdown(heading: str, show: Callable[[failures.Breakdown], str] | None = None) -> tuple[Column, ...]:
     return (
-        Column(heading, lambda row: row.key, show, least=20),
-        Column("Policy", lambda row: row.policy_type),
-        Column("Sessions", lambda row: row.failed_session_count, right=True),
+        Column(heading, lambda row: row.key, show, least=20, order="key"),
+        Column("Policy", lambda row: row.policy_type, order="policy_type"),
+        Column("Sessions", lambda row: row.failed_session_count, right=True, order="failed_session_count"),
         Column(
             "Would-block",
             lambda row: row.would_block,
             style=lambda row: "bad" if row.would_block else "",
             right=True,
+            order="would_block",
         ),
-        Column("Orgs", lambda row: row.organizations, right=True, drop=1),
-        Column("Domains", lambda row: row.domains, right=True, drop=3),
-        Column("Days", lambda row: row.days, right=True, drop=2),
-        Column("First", lambda row: row.first_day, drop=5),
-        Column("Last", lambda row: row.last_day, drop=4),
+        Column("Orgs", lambda row: row.organizations, right=True, drop=1, order="organizations"),
+        Column("Domains", lambda row: row.domains, right=True, drop=3, order="domains"),
+        Column("Days", lambda row: row.days, right=True, drop=2, order="days"),
+        Column("First", lambda row: row.first_day, drop=5, order="first_day"),
+        Column("Last", lambda row: row.last_day, drop=4, order="last_day"),
     )
 
 
 class Grouping(NamedTuple):
-    """One way to look at failures: its name, its question, its columns, and how a row narrows a scope."""
+    """One way to look at failures: its name, the property, its columns, and how a row narrows a scope."""
 
     name: str
-    ask: Callable[[Store, Scope], Sequence[failures.Breakdown]]
+    by: failures.Property
     columns: tuple[Column, ...]
     narrow: Callable[[Scope, str], Scope] | None
 
 
 GROUPINGS = (
-    Grouping("cause", failures.by_cause, _breakdown("Cause"), lambda scope, key: replace(scope, cause=key)),
+    Grouping("cause", "cause", _breakdown("Cause"), lambda scope, key: replace(scope, cause=key)),
     Grouping(
         "result type",
-        failures.by_result_type,
+        "result_type",
         _breakdown("Result type"),
         lambda scope, key: replace(scope, result_type=key),
     ),
     Grouping(
         "MX",
-        failures.by_mx,
+        "mx",
         _breakdown("MX", lambda row: place(row.key)),
         lambda scope, key: replace(scope, mx=key),
     ),
     Grouping(
         "organization",
-        failures.by_organization,
+        "organization",
         _breakdown("Organization"),
         lambda scope, key: replace(scope, organization=key),
     ),
-    Grouping("sending IP", failures.by_sending_ip, _breakdown("Sending IP"), None),
+    Grouping("sending IP", "sending_ip", _breakdown("Sending IP"), None),
     Grouping(
         "day",
-        failures.by_day,
+        "day",
         _breakdown("Day"),
         lambda scope, key: replace(scope, since=date.fromisoformat(key), until=date.fromisoformat(key)),
     ),
 )
 
 
-class FailuresScreen(Listing):
+class FailuresScreen(Paging):
     """Failures of everything, or of a narrower scope."""
 
     PREVIEWS = True
     NAME = TOP = "failures"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "failures")
-    COLUMNS = SERIES
+    MORE = "tlsrpt failures --format csv writes all."
 
     def __init__(self, within: Scope = EVERYTHING) -> None:
         super().__init__(within)
@@ -169,23 +183,43 @@ class FailuresScreen(Listing):
         """Return the same about another domain."""
         return FailuresScreen(replace(self.within, policy_domain=policy_domain))
 
-    def question(self, store: Store, scope: Scope) -> Found:
-        """Return the rows of the grouping asked for."""
-        grouping = self.grouping
+    def make_table(self) -> PagedTable:
+        """Return the list."""
+        return PagedTable(self._columns(0), key=self.key)
+
+    def _columns(self, grouping: int) -> tuple[Column, ...]:
+        if grouping:
+            return GROUPINGS[grouping - 1].columns
+        return SERIES_OF_ONE_DOMAIN if self.within.policy_domain else SERIES
+
+    def wants(self) -> Asked:
+        """Return which rows of which grouping are wanted."""
+        wanted = super().wants()._replace(by=self.grouping)
+        if self.table.columns != self._columns(self.grouping):  # still those of the one before
+            return wanted._replace(part=wanted.part._replace(order=""))
+        return wanted
+
+    def ask_part(self, store: Store, asked: Asked) -> tuple[Sequence[Line | failures.Breakdown], int]:
+        """Return some rows of the grouping asked for, and how many there are."""
+        if asked.by:
+            return failures.breakdown(store, GROUPINGS[asked.by - 1].by, asked.scope, asked.part)
+        scope = asked.scope
+        found, matches = failures.series_part(store, scope, asked.part)
+        blocking = {series[:3] for series in found if series.impact in BLOCKING}
+        days: dict[tuple[str, str, str], list[tuple[date, int, int]]] = {}
+        end = scope.until or (self.bench.evidence.today() if scope.since else domains.totals(store, scope).last_day)
+        mxs = sorted({series.mx_key for series in found}) if len(found) <= PAGE else None
+        for day in failures.series_days(store, within_strip(scope, end), mxs=mxs):
+            failed = day.failed_session_count
+            days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
+        return [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in found], matches
+
+    def answer(self, store: Store, asked: Asked) -> Found:
+        """Return the rows in sight, and what all of them sum up to."""
         with store.reading():
-            totals = domains.totals(store, scope)
-            newest = totals.last_day or domains.totals(store, replace(scope, since=None)).last_day
-            if grouping:
-                return Found(grouping, GROUPINGS[grouping - 1].ask(store, scope), totals, newest)
-            found = failures.series(store, scope)
-            blocking = {series[:3] for series in found if series.impact in BLOCKING}
-            days: dict[tuple[str, str, str], list[tuple[date, int, int]]] = {}
-            end = scope.until or (self.bench.evidence.today() if scope.since else totals.last_day)
-            for day in failures.series_days(store, within_strip(scope, end)):
-                failed = day.failed_session_count
-                days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
-            lines = [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in found]
-            return Found(grouping, lines, totals, newest)
+            totals = domains.totals(store, asked.scope)
+            newest = totals.last_day or domains.totals(store, replace(asked.scope, since=None)).last_day
+            return Found(asked.by, self.ask_page(store, asked), totals, newest)
 
     def show(self, answer: Found | None) -> None:
         """List them."""
@@ -194,9 +228,7 @@ class FailuresScreen(Listing):
             return
         self.shown = answer.grouping
         self.bench.refused = answer.totals.refused
-        series = SERIES_OF_ONE_DOMAIN if self.within.policy_domain else SERIES
-        columns = GROUPINGS[answer.grouping - 1].columns if answer.grouping else series
-        self.list_rows(answer.rows, _summed(answer.totals), self._none(answer), columns)
+        self.list_page(answer.page, _summed(answer.totals), self._none(answer), self._columns(answer.grouping))
 
     def _none(self, answer: Found) -> Content:
         totals = answer.totals
@@ -268,7 +300,7 @@ class FailuresScreen(Listing):
     def action_group(self) -> None:
         """Look at the failures by the next property."""
         self.grouping = (self.grouping + 1) % (len(GROUPINGS) + 1)
-        self.asked = None
+        self.first = 0
         self.renew()
 
     def action_reports(self) -> None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from queries import Scope
     from tlsrpt.store import Store
     from tui.screens.base import Asked
+    from tui.widgets.table import Column
 
 PAGE = 200  # rows asked for at once: those in sight, and some before and after them
 TAKEN = 100_000  # rows that are taken along at most
@@ -38,9 +38,6 @@ class Page(NamedTuple):
 class Paging(Listing):
     """A list of which only the rows in sight are asked for."""
 
-    ORDERS: ClassVar[Sequence[str]]
-    """By what the store sorts for each of COLUMNS."""
-
     MORE: ClassVar[str] = ""
     """How to get more rows than can be taken along."""
 
@@ -55,17 +52,13 @@ class Paging(Listing):
             self.text = text
             self.use = use
 
-    def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[Sequence[Any], int]:
-        """Return some rows, and how many have the words. Runs in a thread."""
-        raise NotImplementedError
-
-    def question_part(self, store: Store, scope: Scope, part: Part) -> object:
-        """Return the answer with the rows of a part, of ask_page. Runs in a thread."""
+    def ask_part(self, store: Store, asked: Asked) -> tuple[Sequence[Any], int]:
+        """Return the rows of a part, and how many have its words. Runs in a thread."""
         raise NotImplementedError
 
     def answer(self, store: Store, asked: Asked) -> object:
-        """Return the answer to what was asked."""
-        return self.question_part(store, asked.scope, asked.part)
+        """Return the answer with the rows of a part, of ask_page. Runs in a thread."""
+        raise NotImplementedError
 
     def make_table(self) -> Table:
         """Return the list."""
@@ -81,29 +74,40 @@ class Paging(Listing):
         super().on_mount()
         self.sort_as_before()
 
-    def part(self) -> Part:
+    def wants(self) -> Asked:
         """Return which rows are wanted."""
         table = self.table
-        order = "" if table.order_by is None else self.ORDERS[table.order_by]
-        return Part(table.words, order, table.descending, self.first, PAGE)
+        order = "" if table.order_by is None else table.columns[table.order_by].order
+        return super().wants()._replace(part=Part(table.words, order, table.descending, self.first, PAGE))
 
-    def ask_page(self, store: Store, scope: Scope, part: Part) -> Page:
+    def ask_page(self, store: Store, asked: Asked) -> Page:
         """Return the rows wanted, and how many there are."""
-        rows, matches = self.ask_part(store, scope, part)
+        part = asked.part
+        rows, matches = self.ask_part(store, asked)
         if not rows and part.first:  # there are fewer than before
             part = part._replace(first=0)
-            rows, matches = self.ask_part(store, scope, part)
-        everything = self.ask_part(store, scope, Part(limit=1))[1] if part.words else matches
+            rows, matches = self.ask_part(store, asked._replace(part=part))
+        everything = self.ask_part(store, asked._replace(part=Part(limit=1)))[1] if part.words else matches
         return Page(part, rows, matches, everything)
 
-    def list_page(self, page: Page, answer: Content, empty: Content) -> None:
-        """Show some rows below an answer, or, without any, why there are none."""
+    def list_page(
+        self,
+        page: Page,
+        answer: Content,
+        empty: Content,
+        columns: Sequence[Column] | None = None,
+        *,
+        moved: bool = False,
+    ) -> None:
+        """Show some rows below an answer, or, without any, why there are none.
+
+        `moved` says that rows may have other places than before, though nothing else was asked for.
+        """
         assert self.asked is not None  # this answers it
         before, self.listed = self.listed, self.asked._replace(part=page.part._replace(first=0))
         same = before is not None and before._replace(version=self.listed.version) == self.listed
-        self.table.put(
-            page.rows, page.part.first, page.matches, page.everything, anew=before != self.listed, top=not same
-        )
+        anew = moved or before != self.listed
+        self.table.put(page.rows, page.part.first, page.matches, page.everything, columns, anew=anew, top=not same)
         self.say(answer, empty)
 
     @on(PagedTable.Wanted)
@@ -123,17 +127,18 @@ class Paging(Listing):
         there = len(self.table.shown)
         if there > TAKEN:
             self.bench.notify(f"the first {TAKEN:,} of {count(there, 'row')} are taken along. {self.MORE}")
-        self._take(form, self.scope(), self.part()._replace(first=0, limit=TAKEN), use)
+        wanted = self.wants()
+        self._take(form, wanted._replace(part=wanted.part._replace(first=0, limit=TAKEN)), use)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="take")
-    def _take(self, form: str, scope: Scope, part: Part, use: Callable[[str], None]) -> None:
+    def _take(self, form: str, asked: Asked, use: Callable[[str], None]) -> None:
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
 
         try:
             store = self.bench.evidence.store()
             if store is not None:
                 with store.reading():
-                    rows, _ = self.ask_part(store, scope, part)
+                    rows, _ = self.ask_part(store, asked)
                 self.post_message(self.Taken(self.written(rows, form), use))
         except StoreError as error:
             self.bench.post_message(self.bench.Failed(str(error)))

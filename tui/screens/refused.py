@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from queries import Part, Scope
     from tlsrpt.store import Store
     from tui.said import Said
+    from tui.screens.base import Asked
 
 
 def _bad(row: deliveries.RefusedRow) -> str:
@@ -40,15 +40,14 @@ class RefusedScreen(Paging):
     NAME = TOP = "refused"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "refused")
     COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("Reason", lambda row: row.reason, style=_bad, least=40, prose=True),
-        Column("Source", lambda row: row.source, least=16),
-        Column("Name", lambda row: row.name if row.name != row.source else "", least=10, drop=2),
-        Column("From", lambda row: row.sender, least=10, drop=3),
-        Column("Size", lambda row: row.size, lambda row: size(row.size), right=True),
-        Column("Tried", lambda row: row.loaded_at, lambda row: f"{row.loaded_at:%Y-%m-%d}", drop=1),
+        Column("Reason", lambda row: row.reason, style=_bad, least=40, prose=True, order="reason"),
+        Column("Source", lambda row: row.source, least=16, order="source"),
+        Column("Name", lambda row: row.name if row.name != row.source else "", least=10, drop=2, order="name"),
+        Column("From", lambda row: row.sender, least=10, drop=3, order="sender"),
+        Column("Size", lambda row: row.size, lambda row: size(row.size), right=True, order="size"),
+        Column("Tried", lambda row: row.loaded_at, lambda row: f"{row.loaded_at:%Y-%m-%d}", drop=1, order="loaded_at"),
     )
 
-    ORDERS = ("reason", "source", "name", "sender", "size", "loaded_at")
     MORE = "tlsrpt refused --format csv writes all."
 
     @staticmethod
@@ -56,15 +55,14 @@ class RefusedScreen(Paging):
         """Return the number of the delivery."""
         return row.delivery
 
-    def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[list[deliveries.RefusedRow], int]:
+    def ask_part(self, store: Store, asked: Asked) -> tuple[list[deliveries.RefusedRow], int]:
         """Return some of what was refused, whatever the window, and how much there is."""
-        del scope
-        return deliveries.refused_part(store, part)
+        return deliveries.refused_part(store, asked.part)
 
-    def question_part(self, store: Store, scope: Scope, part: Part) -> Page:
+    def answer(self, store: Store, asked: Asked) -> Page:
         """Return what is in sight of it."""
         with store.reading():
-            return self.ask_page(store, scope, part)
+            return self.ask_page(store, asked)
 
     def crumb(self) -> str:
         """Return nothing narrower: refused deliveries have no domain."""

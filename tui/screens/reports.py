@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from queries import Part, Scope
     from tlsrpt.store import Store
     from tui.said import Said
+    from tui.screens.base import Asked
 
 
 class Found(NamedTuple):
@@ -60,14 +60,19 @@ class ReportsScreen(Paging):
     TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "about", "reports")
     COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("Day", lambda row: row.day),
-        Column("Organization", lambda row: row.organization, least=16),
-        Column("Domain", lambda row: row.policy_domains, least=12),
-        Column("sts ok", lambda row: row.sts_successful, right=True),
+        Column("Day", lambda row: row.day, order="day"),
+        Column("Organization", lambda row: row.organization, least=16, order="organization"),
+        Column("Domain", lambda row: row.policy_domains, least=12, order="policy_domains"),
+        Column("sts ok", lambda row: row.sts_successful, right=True, order="sts_successful"),
         Column(
-            "failed", lambda row: row.sts_failed, style=lambda row: _bad(row.sts_failed), right=True, field="sts_failed"
+            "failed",
+            lambda row: row.sts_failed,
+            style=lambda row: _bad(row.sts_failed),
+            right=True,
+            field="sts_failed",
+            order="sts_failed",
         ),
-        Column("tlsa ok", lambda row: row.tlsa_successful, right=True, drop=4),
+        Column("tlsa ok", lambda row: row.tlsa_successful, right=True, drop=4, order="tlsa_successful"),
         Column(
             "failed",
             lambda row: row.tlsa_failed,
@@ -75,26 +80,14 @@ class ReportsScreen(Paging):
             right=True,
             drop=3,
             field="tlsa_failed",
+            order="tlsa_failed",
         ),
-        Column("no policy", lambda row: row.no_policy_successful, right=True, drop=2),
-        Column("Trust", lambda row: row.trust),
-        Column("Notes", _notes, style=_warn, drop=1),
-        Column("Report ID", lambda row: row.report_id, least=12, drop=5),
+        Column("no policy", lambda row: row.no_policy_successful, right=True, drop=2, order="no_policy_successful"),
+        Column("Trust", lambda row: row.trust, order="trust"),
+        Column("Notes", _notes, style=_warn, drop=1, order="defects"),
+        Column("Report ID", lambda row: row.report_id, least=12, drop=5, order="report_id"),
     )
 
-    ORDERS = (
-        "day",
-        "organization",
-        "policy_domains",
-        "sts_successful",
-        "sts_failed",
-        "tlsa_successful",
-        "tlsa_failed",
-        "no_policy_successful",
-        "trust",
-        "defects",
-        "report_id",
-    )
     MORE = "tlsrpt reports --limit N --format csv writes more."
 
     @staticmethod
@@ -117,15 +110,15 @@ class ReportsScreen(Paging):
         """Return the same about another domain."""
         return ReportsScreen(replace(self.within, policy_domain=policy_domain), top=self.top)
 
-    def ask_part(self, store: Store, scope: Scope, part: Part) -> tuple[list[reports.ReportRow], int]:
+    def ask_part(self, store: Store, asked: Asked) -> tuple[list[reports.ReportRow], int]:
         """Return some reports, and how many there are."""
-        return reports.listed(store, scope, part)
+        return reports.listed(store, asked.scope, asked.part)
 
-    def question_part(self, store: Store, scope: Scope, part: Part) -> Found:
+    def answer(self, store: Store, asked: Asked) -> Found:
         """Return the reports in sight and how many there are."""
         with store.reading():
-            page = self.ask_page(store, scope, part)
-            newest = None if page.everything else domains.totals(store, replace(scope, since=None)).last_day
+            page = self.ask_page(store, asked)
+            newest = None if page.everything else domains.totals(store, replace(asked.scope, since=None)).last_day
             return Found(page, newest)
 
     def show(self, answer: Found | None) -> None:

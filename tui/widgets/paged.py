@@ -59,13 +59,27 @@ class PagedTable(Table):
         self._known: dict[int, Line] = {}  # by place
         self._count = 0  # rows that the filter leaves
 
-    def put(self, rows: Sequence[Row], first: int, count: int, everything: int, *, anew: bool, top: bool) -> None:
+    def put(
+        self,
+        rows: Sequence[Row],
+        first: int,
+        count: int,
+        everything: int,
+        columns: Sequence[Column] | None = None,
+        *,
+        anew: bool,
+        top: bool,
+    ) -> None:
         """Show these rows from a place on, of so many that the filter leaves, of so many altogether.
 
-        `anew` forgets the rows that were shown, `top` puts the cursor on the first one; else it stays on its row,
-        where that is among these, or at its place.
+        `anew` forgets the rows that were shown, as other columns do; `top` puts the cursor on the first one; else it
+        stays on its row, where that is among these, or at its place.
         """
         self.pending = False
+        if columns is not None and tuple(columns) != self.columns:
+            self.columns = tuple(columns)
+            self.order_by, self.descending = None, False
+            anew = top = True
         row = self.shown[self.cursor] if self.cursor < len(self.shown) else None
         if anew or len(self._known) > _HELD:
             self._known = {}
@@ -85,14 +99,23 @@ class PagedTable(Table):
         key: Callable[[Row], object] | None = None,
     ) -> None:
         """Show these rows and no others."""
-        del columns, key  # are those of the beginning
-        self.put(rows, 0, len(rows), len(rows), anew=True, top=False)
+        del key  # is that of the beginning
+        self.put(rows, 0, len(rows), len(rows), columns, anew=True, top=False)
+
+    def revise(self, change: Callable[[Row], Row]) -> None:
+        """Show the same rows with what else is known of them meanwhile."""
+        self._known = {place: self._line(change(line.row)) for place, line in self._known.items()}
+        self._arrange()
 
     def filter(self, words: str) -> None:
         """Have only the rows with all these words listed."""
         if self.words != (wanted := tuple(words.casefold().split())):
             self.words, self.pending = wanted, True
             self.post_message(self.Changed())
+
+    def sorts(self, column: Column) -> bool:
+        """Return whether the store can sort by a column."""
+        return bool(column.order)
 
     def _sort(self, column: int | None, *, descending: bool | None = None) -> None:
         self.pending = True
@@ -120,9 +143,13 @@ class PagedTable(Table):
         super().watch_scroll_y(old_value, new_value)
         self._want()
 
-    def _want(self) -> None:
+    def unknown(self) -> int | None:
+        """Return the place of the first row in sight that is not known."""
         top = self.scroll_offset.y
-        for place in range(top, min(top + self.size.height, self._count)):
-            if place not in self._known:
-                self.post_message(self.Wanted(place))
-                break
+        in_sight = range(top, min(top + self.size.height, self._count))
+        return next((place for place in in_sight if place not in self._known), None)
+
+    def _want(self) -> None:
+        place = self.unknown()
+        if place is not None:
+            self.post_message(self.Wanted(place))

@@ -40,6 +40,7 @@ class Column:
     prose: bool = False  # cut at the end, other texts in the middle: both ends of a name tell it apart
     drop: int = 0  # dropped when there is no room, the highest first; 0 never
     field: str = ""  # what it is called in a file, where the heading alone does not tell
+    order: str = ""  # by what field of the answer the store sorts for it, where the store does that
 
     def name(self) -> str:
         """Return what the column is called in a file."""
@@ -262,9 +263,17 @@ class Table(ScrollView, can_focus=True):
 
     def action_sort(self) -> None:
         """Sort by the next column in sight; after the last one, as the rows came."""
-        places = [None, *(place for place, size in enumerate(self._widths) if size >= 0)]
+        places = [
+            None,
+            *(place for place, size in enumerate(self._widths) if size >= 0 and self.sorts(self.columns[place])),
+        ]
         here = places.index(self.order_by) if self.order_by in places else 0
         self._sort(places[(here + 1) % len(places)])
+
+    def sorts(self, column: Column) -> bool:
+        """Return whether the rows can be sorted by a column."""
+        del column
+        return True
 
     def action_reverse(self) -> None:
         """Turn the order round."""
@@ -273,9 +282,9 @@ class Table(ScrollView, can_focus=True):
 
     def sort_by(self, heading: str, *, descending: bool) -> None:
         """Sort by the column with this heading, if there is one."""
-        place = next((place for place, column in enumerate(self.columns) if column.heading == heading), None)
-        if place is not None:
-            self._sort(place, descending=descending)
+        places = [place for place, one in enumerate(self.columns) if one.heading == heading and self.sorts(one)]
+        if places:
+            self._sort(places[0], descending=descending)
 
     def _sort(self, column: int | None, *, descending: bool | None = None) -> None:
         self.order_by = column
@@ -288,7 +297,9 @@ class Table(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Highlight the row clicked on; open it when it is highlighted; sort by the heading."""
         if event.y == 0:
-            self._sort(self._column_at(event.x))
+            place = self._column_at(event.x)
+            if place is None or self.sorts(self.columns[place]):
+                self._sort(place)
             return
         place = event.y - 1 + self.scroll_offset.y
         if place == self.cursor:
