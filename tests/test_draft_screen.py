@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from screen import press, settled, text, until
+from screen import agree, press, settled, text, until
 from stories import POISONS, SAMPLED, TODAY, sample_store
 from test_checked import seen
 from test_published_screen import STRANGE, looked_at, of_org
@@ -125,6 +125,27 @@ async def test_what_is_pasted_and_what_is_served_is_made_safe(tmp_path: Path) ->
         assert not STRANGE.search(screen.draft.text)
         await press(pilot, "escape", "y")
         assert not STRANGE.search(app.clipboard)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", ["empty", "unknown", "crowded"])
+async def test_it_looks_like_its_goldens(
+    kept: Path, tmp_path: Path, state: str, size: tuple[int, int], *, update_goldens: bool
+) -> None:
+    database, domain, today = tmp_path / "none.duckdb", "example.org", TODAY
+    if state == "unknown":
+        database, domain, today = kept, f"{'a-very-long-name.' * 5}example", SAMPLED
+    elif state == "crowded":
+        lines = [f"mx: mx{n}.{'somewhere-' * (n % 5)}else.example.org" for n in range(1, 41)]
+        body = "\n".join(["version: STSv1", "mode: testing", *lines, "max_age: 604800", ""])
+        served = FetchFacts(outcome="fetched", status=200, content_type="text/plain", bodies=(body,))
+        one = of_org()
+        looks = tuple(o if not isinstance(o.facts, FetchFacts) else seen(o.subject, served) for o in one.observations)
+        looked_at(database, one.model_copy(update={"observations": looks}))
+    app = Workbench(Evidence(database, [], today))
+    async with app.run_test(size=size) as pilot:
+        await drafting(pilot, domain)
+        agree(f"draft-{state}-{size[0]}x{size[1]}", text(app), update=update_goldens)
 
 
 async def test_more_than_senders_read_is_said_to_be_too_large(kept: Path) -> None:

@@ -16,7 +16,7 @@ import click
 import loaders
 from loaders import SourceError, Status, Summary
 from loaders.directory import Directory
-from queries import Scope, domains, failures, readiness
+from queries import Part, Scope, domains, failures, readiness
 from tlsrpt.cause import BLOCKING
 from tlsrpt.store import Store, StoreError, utc_now
 from tui import answers, believing, config, plain
@@ -129,7 +129,9 @@ def overview(database: Path, paths: Sequence[str], as_of: date | None) -> int:
         if not totals.reports and not paths:
             return _no_store()
         table = answers.ask(answers.DOMAINS, store, [scope])
-        worst = next((row for row in failures.series(store, scope) if row.impact in BLOCKING), None)
+        worst = next(
+            (row for row in failures.series_part(store, scope, Part(limit=1))[0] if row.impact in BLOCKING), None
+        )
     table = _with_verdicts(table, store, as_of)
     click.echo(plain.written(table, "table", room()))
     click.echo(
