@@ -365,7 +365,7 @@ class DomainsScreen(Paging):
         self.weighed = message.found
         if message.whole and self.ranked != message.found:
             self.ranked = message.found
-            self.asked = None  # the rows may have other places; they are drawn there at once
+            self.asked = self.drawn = None  # the rows may have other places; they are drawn there at once
             self.renew()
         else:
             self.table.revise(lambda line: line._replace(weighed=message.found.get(line.domain.policy_domain)))
