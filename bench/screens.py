@@ -141,7 +141,7 @@ def main() -> int:
     found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(options.rounds):
         terminal = Terminal(store)
-        found.setdefault("start, to the verdicts", []).append(terminal.answered(FIRST / 10))
+        found.setdefault("start, to the verdicts", []).append(terminal.answered(FIRST / 5))
         for name, keys in TOUR:
             found.setdefault(name, []).append(terminal.answered(QUIET, keys))
         terminal.end()
