@@ -42,7 +42,7 @@ class Part(NamedTuple):
     """Which rows of a long answer: those with all of some words, in an order, from a place on."""
 
     words: tuple[str, ...] = ()  # lower-case
-    order: str = ""  # a field of the rows, or a sum "a + b" of some; "" is the order that the question itself has
+    order: str = ""  # a field of the rows, a sum "a + b" of some, or KNOWN; "" is the order of the question itself
     descending: bool = False
     first: int = 0
     limit: int | None = None  # rows; None is all
@@ -59,7 +59,7 @@ class Known(NamedTuple):
 
 
 KNOWN = "known"
-_UNKNOWN = Known("NULL", {})
+_UNKNOWN = Known("NULL", {})  # of no row anything
 _LAST = 1 << 30  # the place of what nothing is known of
 
 Row = TypeVar("Row", bound=tuple[Any, ...])

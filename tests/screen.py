@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import textual._wait
+from textual.widgets._toast import Toast
 
 from tui.screens.base import Asking
 from tui.screens.help import HelpScreen
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 DEADLINE = 20.0  # seconds
 # How Textual finds out that a key has been worked off. Its own 20 ms, twice for each key, are a third of what
 # tests of screens take; what comes later than the end of that is waited for below.
-textual._wait.SLEEP_GRANULARITY = 0.004
-textual._wait.SLEEP_IDLE = 0.0002
+textual._wait.SLEEP_GRANULARITY = 0.01
+textual._wait.SLEEP_IDLE = 0.0005
 GOLDENS = Path(__file__).with_name("goldens")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\dZ")
 _TRIED = re.compile(r"(?<=B )\d{4}-\d\d-\d\d")  # after the size of a refused delivery
@@ -46,6 +47,8 @@ def _at_rest(app: Workbench) -> bool:
         return False
     screen = app.screen
     if app._resize_event is not None or screen._layout_required:
+        return False
+    if not app._disable_notifications and len(app._notifications) != len(screen.query(Toast)):
         return False
     if isinstance(screen, HelpScreen) or not isinstance(screen, Asking):
         return True

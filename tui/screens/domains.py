@@ -191,11 +191,10 @@ class DomainsScreen(Paging):
     class NewsCame(Message):
         """It is known what fails, or, with None, not found out."""
 
-        def __init__(self, asked: Asked, found: News | None, *, whole: bool = True) -> None:
+        def __init__(self, asked: Asked, found: News | None) -> None:
             super().__init__()
             self.asked = asked
             self.found = found
-            self.whole = whole  # whether this is all
 
     class VerdictsCame(Message):
         """The verdicts are known, or could not be found."""
@@ -288,7 +287,7 @@ class DomainsScreen(Paging):
             self.tell(about, answer.totals, answer.newest)
 
     def _weigh(self) -> None:
-        """Ask for the verdicts, unless that was done already: after the rest, as they take the longest."""
+        """Ask for the verdicts, unless that was done already: after the worst failure, as they take longer."""
         if self.board is not None and self.bench.evidence.version != self.weighing and not self.bench.progress:
             self.weighing = self.bench.evidence.version
             self.weigh(self.weighing, [line.domain.policy_domain for line in self.board.page.rows])
@@ -305,7 +304,7 @@ class DomainsScreen(Paging):
                 with store.reading():
                     found = self._worst(store, asked.scope, totals)
                     if found.summary.series and (since := _new_since(totals, newest)) is not None:
-                        self.post_message(self.NewsCame(asked, found, whole=False))
+                        self.post_message(self.NewsCame(asked, found))
                         new, count = failures.series_part(store, asked.scope, Part(limit=1), began=since)
                         faults = {**found.faults, **self._faults(store, new)}
                         found = found._replace(faults=faults, since=since, new=count, newest=next(iter(new), None))
@@ -330,8 +329,7 @@ class DomainsScreen(Paging):
             return
         self.news = message.found
         self.query_one(".answer", Static).update(headline(self.board, self.news))
-        if message.whole:
-            self._weigh()
+        self._weigh()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="weigh")
     def weigh(self, version: int, first: Sequence[str]) -> None:
