@@ -199,9 +199,7 @@ class DomainsScreen(Paging):
     class VerdictsCame(Message):
         """The verdicts are known, or could not be found."""
 
-        def __init__(
-            self, version: int, found: Mapping[str, Weighed], *, whole: bool = True, problem: str = ""
-        ) -> None:
+        def __init__(self, version: int, found: Weights, *, whole: bool = True, problem: str = "") -> None:
             super().__init__()
             self.version = version
             self.found = found
@@ -227,24 +225,26 @@ class DomainsScreen(Paging):
         wanted = super().wants()
         return wanted._replace(part=wanted.part._replace(order=wanted.part.order or KNOWN))
 
-    def ask_part(self, store: Store, asked: Asked) -> tuple[list[Line], int]:
+    def ask_part(self, store: Store, asked: Asked) -> tuple[list[domains.Domain], int]:
         """Return some domains, and how many there are."""
+        verdicts = {name: (_PLACES[one.verdict], VERDICTS[one.verdict]) for name, one in self.ranked.items()}
+        return domains.overview_part(store, asked.scope, asked.part, verdicts)
+
+    def lines(self, store: Store, asked: Asked, rows: Sequence[domains.Domain]) -> list[Line]:
+        """Return domains with their last days, looks and verdicts."""
         from queries import published  # noqa: PLC0415 - pydantic waits for the first frame
 
-        scope = asked.scope
-        verdicts = {name: (_PLACES[one.verdict], VERDICTS[one.verdict]) for name, one in self.ranked.items()}
-        found, matches = domains.overview_part(store, scope, asked.part, verdicts)
-        names = [domain.policy_domain for domain in found] if len(found) <= PAGE else None
+        names = [domain.policy_domain for domain in rows] if len(rows) <= PAGE else None
         looks = published.checked(store, at=self.bench.evidence.now(), names=names)
         checked = {one.policy_domain: one.checked_at for one in looks}
-        end = scope.until or (self.bench.evidence.today() if scope.since else domains.totals(store, scope).last_day)
+        end = self.last_day(store, asked)
         days: dict[str, list[tuple[date, int, int]]] = {}
         sessions: dict[str, dict[date, int]] = {}
-        for day in domains.days(store, within_strip(scope, end), names=names):
+        for day in domains.days(store, within_strip(asked.scope, end), names=names):
             days.setdefault(day.policy_domain, []).append((day.day, day.failed, day.would_block))
             sessions.setdefault(day.policy_domain, {})[day.day] = day.sts_successful + day.sts_failed
         glyphs = BLOCKS if self.bench.blocks else ASCII
-        lines = [
+        return [
             Line(
                 domain,
                 strip(days.get(domain.policy_domain, ()), end or domain.last_day),
@@ -252,17 +252,14 @@ class DomainsScreen(Paging):
                 checked.get(domain.policy_domain),
                 self.weighed.get(domain.policy_domain),
             )
-            for domain in found
+            for domain in rows
         ]
-        return lines, matches
 
     def answer(self, store: Store, asked: Asked) -> Board:
         """Return how the domains in sight stand."""
-        with store.reading():
-            ranked = self.ranked
-            totals = domains.totals(store, asked.scope)
-            newest = totals.last_day or domains.totals(store, replace(asked.scope, since=None)).last_day
-            return Board(self.ask_page(store, asked), totals, newest, ranked)
+        ranked = self.ranked
+        totals, newest = self.totals(store, asked), self.newest(store, asked)
+        return Board(self.ask_page(store, asked), totals, newest, ranked)
 
     def show(self, answer: Board | None) -> None:
         """Draw the board."""

@@ -199,27 +199,29 @@ class FailuresScreen(Paging):
             return wanted._replace(part=wanted.part._replace(order=""))
         return wanted
 
-    def ask_part(self, store: Store, asked: Asked) -> tuple[Sequence[Line | failures.Breakdown], int]:
+    def ask_part(self, store: Store, asked: Asked) -> tuple[Sequence[failures.Series | failures.Breakdown], int]:
         """Return some rows of the grouping asked for, and how many there are."""
         if asked.by:
             return failures.breakdown(store, GROUPINGS[asked.by - 1].by, asked.scope, asked.part)
-        scope = asked.scope
-        found, matches = failures.series_part(store, scope, asked.part)
-        blocking = {series[:3] for series in found if series.impact in BLOCKING}
+        return failures.series_part(store, asked.scope, asked.part)
+
+    def lines(self, store: Store, asked: Asked, rows: Sequence[Any]) -> Sequence[Line | failures.Breakdown]:
+        """Return series with their last days."""
+        if asked.by:
+            return rows
+        blocking = {series[:3] for series in rows if series.impact in BLOCKING}
         days: dict[tuple[str, str, str], list[tuple[date, int, int]]] = {}
-        end = scope.until or (self.bench.evidence.today() if scope.since else domains.totals(store, scope).last_day)
-        mxs = sorted({series.mx_key for series in found}) if len(found) <= PAGE else None
-        for day in failures.series_days(store, within_strip(scope, end), mxs=mxs):
+        end = self.last_day(store, asked)
+        mxs = sorted({series.mx_key for series in rows}) if len(rows) <= PAGE else None
+        for day in failures.series_days(store, within_strip(asked.scope, end), mxs=mxs):
             failed = day.failed_session_count
             days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
-        return [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in found], matches
+        return [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in rows]
 
     def answer(self, store: Store, asked: Asked) -> Found:
         """Return the rows in sight, and what all of them sum up to."""
-        with store.reading():
-            totals = domains.totals(store, asked.scope)
-            newest = totals.last_day or domains.totals(store, replace(asked.scope, since=None)).last_day
-            return Found(asked.by, self.ask_page(store, asked), totals, newest)
+        totals, newest = self.totals(store, asked), self.newest(store, asked)
+        return Found(asked.by, self.ask_page(store, asked), totals, newest)
 
     def show(self, answer: Found | None) -> None:
         """List them."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import on, work
 from textual.message import Message
 
-from queries import Part
+from queries import WHOLE, Part, domains
 from tui.screens.listing import Listing
 from tui.widgets.paged import PagedTable
 from tui.widgets.table import Table
@@ -15,6 +16,7 @@ from tui.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import date
 
     from textual.content import Content
 
@@ -36,13 +38,14 @@ class Page(NamedTuple):
 
 
 class Paging(Listing):
-    """A list of which only the rows in sight are asked for."""
+    """A list of which only the rows in sight are asked for: `answer` finds them by `ask_page`."""
 
     MORE: ClassVar[str] = ""
     """How to get more rows than can be taken along."""
 
     first = 0  # of the rows asked for
     listed: Asked | None = None  # what the rows shown are of, whatever their places
+    _summed: tuple[Asked, domains.Totals] | None = None  # the newest totals, and what they are of
 
     class Taken(Message):
         """What is to be taken along has been read."""
@@ -56,9 +59,26 @@ class Paging(Listing):
         """Return the rows of a part, and how many have its words. Runs in a thread."""
         raise NotImplementedError
 
-    def answer(self, store: Store, asked: Asked) -> object:
-        """Return the answer with the rows of a part, of ask_page. Runs in a thread."""
-        raise NotImplementedError
+    def lines(self, store: Store, asked: Asked, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return rows with what else is shown of them. Runs in a thread."""
+        del store, asked
+        return rows
+
+    def totals(self, store: Store, asked: Asked) -> domains.Totals:
+        """Return the totals of the scope, asked once for all parts of the list. Runs in a thread."""
+        about = asked._replace(part=WHOLE)
+        if self._summed is None or self._summed[0] != about:
+            self._summed = about, domains.totals(store, asked.scope)
+        return self._summed[1]
+
+    def newest(self, store: Store, asked: Asked) -> date | None:
+        """Return the day of the newest report, whatever the window. Runs in a thread."""
+        return self.totals(store, asked).last_day or domains.totals(store, replace(asked.scope, since=None)).last_day
+
+    def last_day(self, store: Store, asked: Asked) -> date | None:
+        """Return the last day of the scope, where the marks of days end. Runs in a thread."""
+        scope = asked.scope
+        return scope.until or (self.bench.evidence.today() if scope.since else self.totals(store, asked).last_day)
 
     def make_table(self) -> Table:
         """Return the list."""
@@ -88,7 +108,7 @@ class Paging(Listing):
             part = part._replace(first=0)
             rows, matches = self.ask_part(store, asked._replace(part=part))
         everything = self.ask_part(store, asked._replace(part=Part(limit=1)))[1] if part.words else matches
-        return Page(part, rows, matches, everything)
+        return Page(part, self.lines(store, asked, rows), matches, everything)
 
     def list_page(
         self,
@@ -138,7 +158,7 @@ class Paging(Listing):
             store = self.bench.evidence.store()
             if store is not None:
                 with store.reading():
-                    rows, _ = self.ask_part(store, asked)
+                    rows = self.lines(store, asked, self.ask_part(store, asked)[0])
                 self.post_message(self.Taken(self.written(rows, form), use))
         except StoreError as error:
             self.bench.post_message(self.bench.Failed(str(error)))

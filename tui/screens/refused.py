@@ -61,8 +61,7 @@ class RefusedScreen(Paging):
 
     def answer(self, store: Store, asked: Asked) -> Page:
         """Return what is in sight of it."""
-        with store.reading():
-            return self.ask_page(store, asked)
+        return self.ask_page(store, asked)
 
     def crumb(self) -> str:
         """Return nothing narrower: refused deliveries have no domain."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from queries import domains, reports
+from queries import reports
 from tui import keys
 from tui.draw import content
 from tui.pages import report_page
@@ -116,10 +116,8 @@ class ReportsScreen(Paging):
 
     def answer(self, store: Store, asked: Asked) -> Found:
         """Return the reports in sight and how many there are."""
-        with store.reading():
-            page = self.ask_page(store, asked)
-            newest = None if page.everything else domains.totals(store, replace(asked.scope, since=None)).last_day
-            return Found(page, newest)
+        page = self.ask_page(store, asked)
+        return Found(page, None if page.everything else self.newest(store, asked))
 
     def show(self, answer: Found | None) -> None:
         """List them."""
