@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from tlsrpt.enforce.evidence import Acknowledgement, Answer, Fix
 
 
+_NUMBERED = {
+    "fix": ("fixes", "fix"),
+    "acknowledgement": ("acknowledgements", "acknowledgement"),
+    "answer": ("answers", "number"),
+}  # what can be taken back: its table, and the column that has its number
+
+
 def fix(store: Store, wanted: Sequence[Fix]) -> list[int]:
     """Record repairs and return their numbers; those given do not matter. Raises StoreError."""
     with store.writing() as connection:
@@ -53,9 +60,10 @@ def acknowledge(store: Store, wanted: Sequence[Acknowledgement]) -> list[int]:
     return numbers
 
 
-def answer(store: Store, given: Answer) -> None:
-    """Record an answer. Raises StoreError."""
+def answer(store: Store, given: Answer) -> int:
+    """Record an answer and return its number; the one given does not matter. Raises StoreError."""
     with store.writing() as connection:
+        numbers = _numbers(connection, "answers", "number", 1)
         columns: dict[str, Sequence[object]] = {
             "policy_domain": [given.policy_domain],
             "criterion": [given.criterion],
@@ -64,20 +72,23 @@ def answer(store: Store, given: Answer) -> None:
             "name": [given.name],
             "on_day": [_day(given.on_day)],
             "recorded_at": [time_text(given.recorded_at)],
+            "number": numbers,
+            "withdrawn_at": [None],
         }
         Rows(store, "answers", columns).insert(connection)
+    return numbers[0]
 
 
 def withdraw(store: Store, what: str, number: int, policy_domain: str, now: datetime) -> bool:
-    """Take back a repair ("fix") or an accepted warning ("acknowledgement"); return whether there was one.
+    """Take back a repair ("fix"), accepted warning ("acknowledgement") or "answer"; return whether there was one.
 
     The row stays, so that answers about an earlier moment stay what they were. Raises StoreError.
     """
-    table = {"fix": "fixes", "acknowledgement": "acknowledgements"}[what]
+    table, column = _NUMBERED[what]
     with store.writing() as connection:
         found = connection.execute(
             # Names of our own table and column; values are bound.
-            f"UPDATE {table} SET withdrawn_at = $now WHERE {what} = $number AND policy_domain = $policy_domain"  # noqa: S608
+            f"UPDATE {table} SET withdrawn_at = $now WHERE {column} = $number AND policy_domain = $policy_domain"  # noqa: S608
             " AND withdrawn_at IS NULL RETURNING 1",
             {"now": now, "number": number, "policy_domain": policy_domain},
         ).fetchall()

@@ -148,6 +148,13 @@ def test_the_schema_page_has_each_table_and_column_with_its_type() -> None:
     store.close()
 
 
+def test_no_page_has_a_heading_twice() -> None:
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```", "", read(page), flags=re.MULTILINE | re.DOTALL)
+        headings = re.findall(r"^#+ .+$", prose, re.MULTILINE)
+        assert sorted(set(headings)) == sorted(headings), page.name
+
+
 def test_the_schema_page_says_what_every_column_of_a_table_means() -> None:
     tables = section(SCHEMA, "## Tables")
     assert [row[0] for row in table(tables) if not row[-1]] == []

@@ -17,6 +17,7 @@ from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
 from tui.screens.confirm import Confirm
+from tui.screens.criterion import CriterionScreen
 from tui.screens.form import Form
 
 if TYPE_CHECKING:
@@ -133,6 +134,31 @@ async def test_a_warning_is_accepted_by_one_key_and_what_is_required_is_not(data
         assert "Accepted until 2026-04-03 by me: small senders" in text(app)
     [accepted] = decisions.acknowledgements(Store.open(database))
     assert accepted.criterion == "C27"
+
+
+async def test_a_question_is_answered_by_the_same_key_and_the_answer_taken_back(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "end", "enter")
+        names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
+        await press(pilot, *["down"] * names.index("C42"))
+        assert "the key a or `tlsrpt answer" in text(app)
+        await refused(pilot, "a", "perhaps", "", "", "me")
+        await fill(pilot, "Yes", "", "", "me")
+        await press(pilot, "enter")
+        assert isinstance(app.screen, CriterionScreen)
+        assert "PASS: C42" in text(app)
+        # There too, and it counts though both answers are of the same moment.
+        await press(pilot, "a")
+        await fill(pilot, "no", "provider moves", "2026-04-09", "me")
+        assert "WARN: C42" in text(app)
+        assert "no: provider moves, me, planned on 2026-04-09" in text(app)
+        for question, after in (("no: provider moves", "PASS: C42"), ("no change planned: yes", "not answered")):
+            await pilot.press("u")
+            await until(pilot, lambda question=question: question in text(app) and isinstance(app.screen, Confirm))
+            await press(pilot, "y")
+            await until(pilot, lambda after=after: after in text(app))
+    assert decisions.answers(Store.open(database)) == []
 
 
 async def test_what_was_recorded_last_is_taken_back_by_one_key_and_a_yes(database: Path) -> None:

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from shelf import ask
 
+from queries import decisions
 from tlsrpt import store as module
 from tlsrpt.store import Gate, Rows, Store, StoreError
 
@@ -70,6 +71,20 @@ def test_an_older_store_gets_the_steps_it_lacks(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module, "_steps", lambda: steps)
     store = Store.open(path)
     assert ask(store, "SELECT a FROM more") == [(1,)]
+
+
+def test_answers_of_before_they_had_numbers_get_them_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s.duckdb"
+    with monkeypatch.context() as patch:
+        before = {name: step for name, step in module._steps().items() if name < "0005"}
+        patch.setattr(module, "_steps", lambda: before)
+        with Store.open(path, create=True).writing() as connection:
+            for said in (True, False):
+                connection.execute(
+                    "INSERT INTO answers VALUES ('example.org', 'C40', ?, '', '', NULL, '2026-11-20 12:00')", [said]
+                )
+    store = Store.open(path)
+    assert [(one.answer, one.number) for one in decisions.answers(store)] == [(True, 1), (False, 2)]
 
 
 def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

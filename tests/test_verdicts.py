@@ -396,3 +396,37 @@ def test_what_is_required_cannot_be_waived(desk: Desk) -> None:
     ended = desk.run("acknowledge", domain_of("V02"), "C23", "--reason", "in a hurry", "--as-of", moment(NOW))
     assert ended.status != 0
     assert desk.ready(domain_of("V02")).verdict == "INSUFFICIENT_EVIDENCE"
+
+
+def test_answers_are_taken_back_one_by_one_as_repairs_and_accepted_warnings_are(tmp_path: Path) -> None:
+    desk = Desk(tmp_path).load(history(max_age=1_209_600))
+    now, later = moment(NOW), moment(NOW + timedelta(hours=2))
+    assert "recorded as answer 1" in desk.done("answer", DOMAIN, "C41", "yes", "--as-of", now).err
+    assert "recorded as answer 2" in desk.done("answer", DOMAIN, "C41", "no", "--as-of", now).err
+    assert desk.ready().criterion("C41")["reason"].startswith("no")
+    assert desk.run("answer", "else.example", "--withdraw", "2", "--as-of", later).status == 1
+    assert "answer 2 is withdrawn" in desk.done("answer", DOMAIN, "--withdraw", "2", "--as-of", later).err
+    assert desk.run("answer", DOMAIN, "--withdraw", "2", "--as-of", later).err.strip() == (
+        f"{DOMAIN} has no answer 2 that was not withdrawn"
+    )
+    # What was so before stays so, and the answer before it counts again.
+    assert desk.ready().criterion("C41")["reason"].startswith("no")
+    assert desk.ready(now=NOW + timedelta(hours=3)).criterion("C41")["state"] == "PASS"
+    for what, given in (
+        ("fix", ("--cause", "certificate-expired", "--mx", f"mx2.{DOMAIN}")),
+        ("acknowledge", ("C08", "--reason", "the template of the host")),
+    ):
+        desk.done(what, DOMAIN, *given, "--as-of", now)
+        assert "is withdrawn" in desk.done(what, DOMAIN, "--withdraw", "1", "--as-of", later).err
+        assert desk.run(what, DOMAIN, "--withdraw", "1", "--as-of", later).status == 1
+
+
+def test_an_answer_needs_a_question_and_yes_or_no(desk: Desk) -> None:
+    for given, words in (
+        (("C40",), "a criterion and yes or no are needed"),
+        ((), "tlsrpt answer v02.example C11 yes"),
+        (("C24", "yes"), "C24: not one of C11, C12"),
+    ):
+        ended = desk.run("answer", "v02.example", *given)
+        assert ended.status == 2
+        assert words in ended.err

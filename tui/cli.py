@@ -535,17 +535,21 @@ def acknowledge(domain: str, criterion: str | None, database: Path | None, **giv
 
 @program.command()
 @click.argument("domain")
-@click.argument("criterion")
-@click.argument("said", type=click.Choice(("yes", "no")))
+@click.argument("criterion", required=False)
+@click.argument("said", required=False, type=click.Choice(("yes", "no")))
 @click.option("--note", default="", metavar="TEXT", help="More about it.")
 @_NAME
 @click.option("--on", type=DAY, callback=_day, metavar="DATE", help="The day of a change that is planned.")
+@_WITHDRAW
 @_at_a_moment
-def answer(domain: str, criterion: str, said: str, database: Path | None, **given: Any) -> int:  # noqa: ANN401
-    """Answer a question of the list before the switch: C11, C12, C40 to C43."""
+def answer(domain: str, criterion: str | None, said: str | None, database: Path | None, **given: Any) -> int:  # noqa: ANN401
+    """Answer a question of the list before the switch: C11, C12, C40 to C43.
+
+    The newest answer counts; once it is taken back, the one before it.
+    """
     from tui import judging  # noqa: PLC0415 - duckdb is not imported for --help
 
-    return judging.answer(_store(database), domain, criterion, yes=said == "yes", **given)
+    return judging.answer(_store(database), domain, criterion, said, **given)
 
 
 @program.command()

@@ -262,24 +262,43 @@ def accept(  # noqa: PLR0913 - what an acknowledgement has
 def answer(  # noqa: PLR0913 - the options of the command
     database: Path,
     domain: str,
-    name: str,
+    name: str | None,
+    said: str | None,
     *,
-    yes: bool,
     note: str,
     who: str | None,
     on: date | None,
     as_of: datetime | None,
+    withdraw: int | None = None,
 ) -> int:
-    """Record the answer to a question that no report can tell, and return the exit status."""
+    """Record the answer to a question that no report can tell, or take one back, and return the exit status."""
     [policy_domain] = asked([domain])
+    now = as_of or utc_now().replace(microsecond=0)
+    if withdraw is not None:
+        return _withdrawn(database, "answer", withdraw, policy_domain, now)
+    if not name or not said:
+        command = f"tlsrpt answer {policy_domain} {name or ANSWERED[0]} yes"
+        raise click.UsageError(f"a criterion and yes or no are needed: {command}")
+    given = _answer(policy_domain, name, said, note=note, who=said_by(who), on=on, now=now)
+    number = decisions.answer(Store.open(database, create=True), given)
+    click.echo(f"{_in_words(given)}, recorded as answer {number}", err=True)
+    return 0
+
+
+def _answer(policy_domain: str, name: str, said: str, *, note: str, who: str, on: date | None, now: datetime) -> Answer:
+    """Return an answer to be recorded. Raises UsageError for what is no question, and for neither yes nor no."""
     known = criterion(name)
     if known is None or known.name not in ANSWERED:
         raise click.UsageError(f"{name}: not one of {', '.join(ANSWERED)}")
-    now = as_of or utc_now().replace(microsecond=0)
-    given = Answer(policy_domain, known.name, yes, note, said_by(who), on, now)
-    decisions.answer(Store.open(database, create=True), given)
-    click.echo(f"{known.name} {known.title}: {'yes' if yes else 'no'}", err=True)
-    return 0
+    if said not in {"yes", "no"}:
+        raise click.UsageError(f"{said or 'nothing'}: the answer is yes or no")
+    return Answer(policy_domain, known.name, said == "yes", note, who, on, now)
+
+
+def _in_words(given: Answer) -> str:
+    known = criterion(given.criterion)
+    assert known is not None
+    return f"{known.name} {known.title}: {'yes' if given.answer else 'no'}"
 
 
 # For the screens
@@ -390,15 +409,17 @@ def decided(opened: Callable[[], Store], what: str, words: Sequence[str], now: d
     try:
         if what == "fix":
             return _fixed(opened(), words, now), ""
+        if what == "answer":
+            return _answered(opened(), words, now), ""
         return _accepted(opened(), words, now), ""
     except (StoreError, click.ClickException) as error:
         return "", error.message if isinstance(error, click.ClickException) else str(error)
 
 
 class Decision(NamedTuple):
-    """A repair or an accepted warning that can be taken back."""
+    """A repair, an accepted warning or an answer that can be taken back."""
 
-    what: str  # "fix" or "acknowledgement"
+    what: str  # "fix", "acknowledgement" or "answer"
     number: int
     policy_domain: str
     recorded_at: datetime
@@ -419,6 +440,12 @@ def newest_decision(store: Store, policy_domain: str) -> Decision | None:
             "acknowledgement", one.acknowledgement, policy_domain, one.recorded_at, f"{one.criterion}: {one.reason}"
         )
         for one in recorded.acknowledgements(store, scope)
+    ]
+    found += [
+        Decision(
+            "answer", one.number, policy_domain, one.recorded_at, f"{_in_words(one)}{one.note and f': {one.note}'}"
+        )
+        for one in recorded.answers(store, scope)
     ]
     return max(found, key=lambda one: (one.recorded_at, one.number), default=None)
 
@@ -455,6 +482,16 @@ def _accepted(store: Store, words: Sequence[str], now: datetime) -> str:
         now=now, wanted=wanted,
     )  # fmt: skip
     return f"{made.criterion} is accepted until {made.expires_at.date()}"
+
+
+def _answered(store: Store, words: Sequence[str], now: datetime) -> str:
+    policy_domain, name, said, note, on, who = words
+    day = _moment(on)
+    given = _answer(
+        policy_domain, name, said.lower(), note=note, who=said_by(who), on=day.date() if day else None, now=now
+    )
+    decisions.answer(store, given)
+    return _in_words(given)
 
 
 def _moment(words: str) -> datetime | None:

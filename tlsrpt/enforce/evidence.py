@@ -168,6 +168,7 @@ class Answer(NamedTuple):
     name: str
     on_day: date | None  # of a change that is planned
     recorded_at: datetime
+    number: int = 0
 
 
 class Place(NamedTuple):
@@ -618,7 +619,7 @@ class Evidence:
     @cached_property
     def by_answer(self) -> Mapping[str, Answer]:
         """Return the newest answer to each question."""
-        return {one.criterion: one for one in sorted(self.answers, key=lambda one: one.recorded_at)}
+        return {one.criterion: one for one in sorted(self.answers, key=lambda one: (one.recorded_at, one.number))}
 
 
 def _is_testing_with(canonical: str, mx: frozenset[str]) -> bool:

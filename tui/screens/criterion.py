@@ -10,8 +10,8 @@ from queries import Scope
 from tui import keys
 from tui.draw import content
 from tui.said import Said
+from tui.screens.deciding import Deciding
 from tui.screens.empty import told
-from tui.screens.listing import Listing
 from tui.screens.report import ReportScreen
 from tui.text import idn
 from tui.widgets.page import Page
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from tlsrpt.store import Store
 
 
-class CriterionScreen(Listing):
+class CriterionScreen(Deciding):
     """A criterion and its evidence."""
 
     NAME = "criterion"
     TOP = "domains"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "about", "criterion")
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "domain", "about", "deciding", "judged")
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row[1].day),
         Column("About", lambda row: row[1].about, least=18),
@@ -48,6 +48,7 @@ class CriterionScreen(Listing):
         super().__init__(Scope(policy_domain=policy_domain), top=top)
         self.policy_domain = policy_domain
         self.criterion = name
+        self.state: State | None = None
 
     @staticmethod
     def key(row: tuple[int, Fact]) -> object:
@@ -79,6 +80,7 @@ class CriterionScreen(Listing):
         if answer is None:
             self.explain("There is no store yet.")
             return
+        self.state = answer
         self.query_one(Page).say(explained(answer))
         facts = answer.found.facts
         bare = {
@@ -99,6 +101,15 @@ class CriterionScreen(Listing):
         fact = row[1]
         return content(f"{fact.about}: {fact.detail}")
 
+    def action_settle(self) -> None:
+        """Accept the warning, or answer the question."""
+        if self.state is not None:
+            self.settle(self.policy_domain, self.state)
+
+    def action_fix(self) -> None:
+        """Record a repair."""
+        self.ask_for_fix(self.policy_domain, "", "")
+
     def open(self, row: Any) -> None:  # noqa: ANN401 - a numbered Fact
         """Go to the report that the row is from."""
         if row[1].report is None:
@@ -107,12 +118,19 @@ class CriterionScreen(Listing):
             self.bench.push_screen(ReportScreen(row[1].report, top=self.top))
 
 
+def remedy(state: State) -> str:
+    """Return what to do about a criterion; a question is answered by a key too."""
+    if state.criterion.kind == "answer":
+        return state.remedy.replace("`tlsrpt", "the key a or `tlsrpt", 1)
+    return state.remedy
+
+
 def explained(state: State) -> list[Said]:
     """Return a criterion with its state, in the order that a reader needs it."""
     one = state.criterion
     said = [Said(f"{state.state}: {one.name} {one.title}", style=STATE_STYLES[state.state]), Said(state.reason)]
     if state.remedy and state.state != "PASS":
-        said.append(Said(state.remedy, "Do", "heading"))
+        said.append(Said(remedy(state), "Do", "heading"))
     if state.acknowledged is not None:
         accepted = state.acknowledged
         words = f"until {accepted.expires_at.date()} by {accepted.name}: {accepted.reason}"

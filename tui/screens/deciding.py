@@ -1,4 +1,4 @@
-"""What screens share on which the operator says something that is kept: a repair, an accepted warning."""
+"""What screens share on which the operator says something that is kept: a repair, an accepted warning, an answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tui.words import moment, place
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tlsrpt.enforce.verdict import State
     from tui.judging import Decision
 
 
@@ -59,6 +60,28 @@ class Deciding(Listing):
         )
         words = "It counts once a look after it agrees and no report about a later day has the failure."
         self.ask_and_decide("fix", (policy_domain,), f"Mended at {idn(policy_domain)}", fields, words)
+
+    def settle(self, policy_domain: str, state: State) -> None:
+        """Accept a warning, or answer the question that a criterion is, after asking."""
+        if not self.can_decide():
+            return
+        about = (policy_domain, state.name)
+        title = f"{state.name} {state.criterion.title} of {idn(policy_domain)}"
+        name = Field("Name", hint="this user")
+        if state.criterion.kind == "answer":
+            fields = [
+                Field("Answer", hint="yes or no"),
+                Field("Note", hint="more about it"),
+                Field("Planned", hint="YYYY-MM-DD, of a change that is planned"),
+                name,
+            ]
+            self.ask_and_decide("answer", about, f"Answer {title}", fields, f"Yes: {state.criterion.passes}")
+        elif state.is_warning:
+            fields = [Field("Reason"), name, Field("Expires", hint="YYYY-MM-DD, at most 14 days")]
+            self.ask_and_decide("acknowledge", about, f"Accept {title}", fields, state.reason)
+        else:
+            what = "required: mend it" if state.is_blocking else f"{state.state}: there is nothing to accept"
+            self.bench.notify(f"{state.name} is {what}")
 
     def ask_and_decide(
         self, what: str, about: tuple[str, ...], title: str, fields: Sequence[Field], words: str

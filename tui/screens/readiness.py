@@ -10,9 +10,8 @@ from queries import Scope
 from tui import keys
 from tui.draw import content, stacked
 from tui.said import Said
-from tui.screens.criterion import CriterionScreen, explained
+from tui.screens.criterion import CriterionScreen, explained, remedy
 from tui.screens.deciding import Deciding
-from tui.screens.form import Field
 from tui.screens.plan import DetailsScreen, PlanScreen
 from tui.text import idn
 from tui.widgets.table import Column
@@ -36,7 +35,7 @@ class ReadinessScreen(Deciding):
     NAME = "readiness"
     TOP = "domains"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(
-        "listing", "domain", "about", "deciding", "drafting", "readiness"
+        "listing", "domain", "about", "deciding", "judged", "drafting", "readiness"
     )
     FORMS = (".md", ".json", ".csv", ".txt")
     COLUMNS: ClassVar[Sequence[Column]] = (
@@ -88,7 +87,7 @@ class ReadinessScreen(Deciding):
         accepted = row.acknowledged
         lines = [content(row.reason)]
         if row.remedy and row.state != "PASS":
-            lines.append(content(("Do: ", "bold"), row.remedy))
+            lines.append(content(("Do: ", "bold"), remedy(row)))
         if accepted is not None:
             lines.append(content(f"Accepted until {accepted.expires_at.date()} by {accepted.name}: {accepted.reason}"))
         return stacked(*lines)
@@ -120,25 +119,11 @@ class ReadinessScreen(Deciding):
         """Go to what stands beside the checklist."""
         self.bench.push_screen(DetailsScreen(self.policy_domain, top=self.top))
 
-    def action_acknowledge(self) -> None:
-        """Accept the highlighted warning, after asking why."""
+    def action_settle(self) -> None:
+        """Accept the highlighted warning, or answer the question."""
         row: State | None = self.table.row()
-        if row is None or not self.can_decide():
-            return
-        if not row.is_warning:
-            what = "required: mend it" if row.is_blocking else f"{row.state}: there is nothing to accept"
-            if row.criterion.kind == "answer":
-                what = f"a question: {row.remedy.removeprefix('Do: ') or 'it is answered'}"
-            self.bench.notify(f"{row.name} is {what}")
-            return
-
-        fields = (
-            Field("Reason"),
-            Field("Name", hint="this user"),
-            Field("Expires", hint="YYYY-MM-DD, at most 14 days"),
-        )
-        title = f"Accept {row.name} {row.criterion.title} of {idn(self.policy_domain)}"
-        self.ask_and_decide("acknowledge", (self.policy_domain, row.name), title, fields, row.reason)
+        if row is not None:
+            self.settle(self.policy_domain, row)
 
     def action_fix(self) -> None:
         """Record a repair of a series that is open, after asking which."""
