@@ -215,7 +215,11 @@ async def test_the_mouse_highlights_then_opens_and_the_footer_can_be_clicked(sto
         await pilot.click(Table, offset=(5, table.cursor + 1))
         await settled(pilot)
         assert "> readiness" in lines(app)[0]
-        for label, seen in (("Help", "In every list"), ("Back", "what stands in the way"), ("Back", "14 days")):
+        for label, seen in (
+            ("Help", "Readiness, one criterion"),
+            ("Back", "what stands in the way"),
+            ("Back", "14 days"),
+        ):
             await pilot.click(".foot", offset=(lines(app)[-1].index(label), 0))
             await settled(pilot)
             assert seen in text(app)
