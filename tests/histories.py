@@ -108,7 +108,7 @@ def _info(name: str) -> bytes:
 
 
 def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
 
 
 @cache

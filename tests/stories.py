@@ -112,9 +112,12 @@ def crowded() -> list[dict[str, object]]:
     return found
 
 
+BUSY = "xn--bcher-kva.a-very-long-label-in-a-department.of-an-organization.example"
+
+
 def busy() -> list[dict[str, object]]:
     """Return one internationalised domain with many organizations, MXs, causes and policies, and names too long."""
-    domain = "xn--bcher-kva.a-very-long-label-in-a-department.of-an-organization.example"
+    domain = BUSY
     causes = (
         "starttls-not-supported", "certificate-host-mismatch", "certificate-expired", "certificate-not-trusted",
         "validation-failure", "sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid", "unheard-of",

@@ -104,7 +104,7 @@ async def test_without_a_store_it_says_so(tmp_path: Path) -> None:
     app = Workbench(Evidence(tmp_path / "none.duckdb", [], SAMPLED))
     async with app.run_test(size=(80, 24)) as pilot:
         await drafting(pilot, "example.com")
-        assert "There is no store yet." in text(app)
+        assert "Nothing is known about example.com yet." in text(app)
 
 
 async def test_what_is_pasted_and_what_is_served_is_made_safe(tmp_path: Path) -> None:

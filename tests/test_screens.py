@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from screen import agree, lines, press, settled, text, until
+from screen import lines, press, settled, text, until
 from shelf import ask
 from stories import POISONS, TODAY, crowded, failure, poisoned_files, report, small, stored, sts, write
 from textual.widgets import Input, Static
@@ -58,42 +58,6 @@ def bench(database: Path, *paths: Path) -> Workbench:
 def status(app: Workbench) -> str:
     """Return the line above the footer."""
     return lines(app)[-2].strip()
-
-
-# How screens look
-
-TOURS = {
-    "domains": [],
-    "readiness": ["enter"],
-    "criterion": ["enter", "enter"],
-    "plan": ["P"],
-    "failures": ["2"],
-    "failures-by-cause": ["2", "b"],
-    "failure": ["2", "enter"],
-    "report": ["2", "enter", "enter"],
-    "raw": ["2", "enter", "enter", "v"],
-    "reports": ["r"],
-    "refused": ["3"],
-    "help": ["question_mark"],
-}
-LOOKS = {
-    "small": list(TOURS),
-    "crowded": ["domains", "readiness", "failures", "failure", "refused"],
-    "empty": ["domains", "refused"],
-}
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("state", LOOKS)
-async def test_screens_look_like_their_goldens(
-    stores: dict[str, Path], state: str, size: tuple[int, int], *, update_goldens: bool
-) -> None:
-    app = bench(stores[state])
-    async with app.run_test(size=size) as pilot:
-        await settled(pilot)
-        for name in LOOKS[state]:
-            await press(pilot, "1", *TOURS[name])
-            agree(f"{name}-{state}-{size[0]}x{size[1]}", text(app), update=update_goldens)
 
 
 # The first question

@@ -21,7 +21,7 @@ import tui.text
 import tui.widgets.fit
 import tui.words
 from tlsrpt.knowledge import EXPLANATIONS, commands, explain
-from tui.draw import content
+from tui.draw import content, squeezed, stacked
 from tui.text import cell, idn, pad, safe, width, wrap
 from tui.widgets.fit import Need, fit
 
@@ -178,3 +178,26 @@ def test_commands_name_the_mx_and_the_domain() -> None:
     first = commands(explain("certificate-expired"), "example.org", "mx2.example.org")[0]
     assert "-connect mx2.example.org:25" in first
     assert "[2001:db8::1]:25" in commands(explain("transient"), "example.org", "ip:2001:db8::1")[0]
+
+
+LONG = f"mx01.{'a-very-long-label.' * 4}example"
+
+
+@pytest.mark.parametrize("room", [30, 50, 60, 79, 120, 300])
+def test_names_in_a_line_give_way_before_its_end_does(room: int) -> None:
+    line = content(("FAIL", "bold"), f" {LONG} [192.0.2.1]: ", ("expired", "red"), f" at {LONG}")
+    shown = squeezed(stacked(line, content("short")), room).plain.split("\n")
+    assert shown[1] == "short"
+    whole = "FAIL {0} [192.0.2.1]: expired at {0}"
+    least = len(whole.format("x" * 24))
+    assert len(shown[0]) <= max(room, least)
+    assert shown[0] == line.plain if room >= len(line.plain) else len(shown[0]) > min(room, least) - 2
+    assert all(word in shown[0] for word in ("FAIL mx01.", ".example [192.0.2.1]: expired at mx01."))
+    red = [shown[0][span.start : span.end] for span in squeezed(line, room).spans if span.style == "red"]
+    assert red == ["expired"]
+
+
+def test_names_that_are_short_stay_whole() -> None:
+    line = "FAIL certificate-expired at mx2.mail.example.org and mx3.mail.example.org"
+    assert squeezed(content(line), 20).plain == line
+    assert cell(line, 40, end=True) == "FAIL certificate-expired at mx2.mail.ex…"

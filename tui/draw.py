@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.style import Style
 
-from tui.text import PROSE, safe
+from tui.text import ELLIPSIS, PROSE, safe, shorter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,19 @@ def content(*pieces: Piece, limit: int = PROSE) -> Content:
     return Content.assemble(
         *(safe(piece, limit) if isinstance(piece, str) else (safe(piece[0], limit), piece[1]) for piece in pieces)
     )
+
+
+def squeezed(given: Content, size: int) -> Content:
+    """Return lines in which names are cut in the middle where that lets a line fit into `size` cells."""
+    lines = []
+    for line in given.split("\n", allow_blank=True):
+        done = line
+        for start, stop, short in reversed(shorter(line.plain, size)):
+            half = short.index(ELLIPSIS)
+            tail = len(short) - half - 1
+            done = done[: start + half] + Content(ELLIPSIS) + done[stop - tail : stop] + done[stop:]
+        lines.append(done)
+    return stacked(*lines)
 
 
 def joined(contents: Iterable[Content], by: str, before: str = "") -> Content:

@@ -19,6 +19,12 @@ NAME = 256  # characters shown of a name
 PROSE = 4096  # characters shown of free text
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
+# Names of hosts and domains within prose, and how many cells of each are left at least.
+_NAMES = re.compile(r"[\w*-]+(?:\.[\w-]+)+")
+_LEAST = 24
+
+_BOTH = re.compile(r"(\S*xn--\S*) \([^()\s]*\)")  # as idn() writes names
+
 _MARKS = 2  # combining marks kept on one base character
 
 # Characters that Python calls printable and a terminal shows as nothing, or as a space.
@@ -84,12 +90,21 @@ def width(text: str) -> int:
 def cell(text: str, size: int, *, end: bool = False) -> str:
     """Return safe `text` in at most `size` cells, cut in the middle, or at the `end`.
 
+    What is cut at the end is prose: names in it are cut in the middle first.
+
     >>> cell("mx1.mail.example.org", 13)
     'mx1.ma…le.org'
+    >>> cell("the certificate of mx1.of-a-long-name-in-a-department.example expired", 52, end=True)
+    'the certificate of mx1.of-a-lon…ment.example expired'
     """
     text = safe(text)
     if width(text) <= size:
         return text
+    if end:
+        for start, stop, short in reversed(shorter(text, size)):
+            text = text[:start] + short + text[stop:]
+        if width(text) <= size:
+            return text
     if size < 1:
         return ""
     head = size - 1 if end else size // 2
@@ -99,6 +114,19 @@ def cell(text: str, size: int, *, end: bool = False) -> str:
     while width(right) > tail:
         right = right[1:]
     return left + ELLIPSIS + right
+
+
+def shorter(text: str, size: int) -> list[tuple[int, int, str]]:
+    """Return where names stand in shown `text` that have to be cut for it to fit into `size` cells, and into what.
+
+    They are cut no more than it takes, and all to the same length.
+    """
+    names = [(name.span(), name[0]) for name in _NAMES.finditer(text)] if width(text) > size else []
+    sizes = [width(name) for _, name in names]
+    most = max(sizes, default=0)
+    while most > _LEAST and width(text) - sum(max(0, one - most) for one in sizes) > size:
+        most -= 1
+    return [(*span, cell(name, most)) for (span, name), one in zip(names, sizes, strict=True) if one > most]
 
 
 def pad(text: str, size: int, *, right: bool = False) -> str:
@@ -122,6 +150,15 @@ def idn(domain: str) -> str:
     except (idna.IDNAError, UnicodeError):
         return shown
     return shown if decoded == domain else f"{shown} ({safe(decoded)})"
+
+
+def a_labels(text: str) -> str:
+    """Return shown text in which internationalised names stand alone, where there is no room for both forms.
+
+    >>> a_labels("xn--mnchen-3ya.de (münchen.de) > senders")
+    'xn--mnchen-3ya.de > senders'
+    """
+    return _BOTH.sub(r"\1", text)
 
 
 def a_label(name: str) -> str:

@@ -19,7 +19,7 @@ from tui.evidence import window_words
 from tui.said import written
 from tui.screens.form import Field, Form
 from tui.screens.palette import Command
-from tui.text import cell, idn, width
+from tui.text import a_labels, cell, idn, width
 from tui.widgets.page import Page
 from tui.words import month_day
 
@@ -368,6 +368,8 @@ class Asking(Screen[None]):
         if _size(tabs) + width(crumb) + len(right) + 3 > room:
             tabs = self._tabs(short=True)
         used = _size(tabs)
+        if used + width(crumb) + len(right) + 3 > room:
+            crumb = a_labels(crumb)
         about = cell(crumb, max(0, room - used - len(right) - 3), end=True)
         gap = room - used - width(about) - len(right) - 2
         links = [

@@ -11,7 +11,7 @@ from tui import keys
 from tui.draw import content
 from tui.said import Said
 from tui.screens.deciding import Deciding
-from tui.screens.empty import told
+from tui.screens.empty import told, unknown
 from tui.screens.report import ReportScreen
 from tui.text import idn
 from tui.widgets.page import Page
@@ -78,7 +78,7 @@ class CriterionScreen(Deciding):
     def show(self, answer: State | None) -> None:
         """Draw it."""
         if answer is None:
-            self.explain("There is no store yet.")
+            self.list_rows((), content(), told(*unknown(self.policy_domain)))
             return
         self.state = answer
         self.query_one(Page).say(explained(answer))

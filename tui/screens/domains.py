@@ -24,6 +24,7 @@ from tui.screens.plan import PlanScreen
 from tui.screens.readiness import ReadinessScreen
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
+from tui.widgets.brief import Brief
 from tui.widgets.table import Column, Table
 from tui.words import (
     COLOURS,
@@ -367,7 +368,7 @@ class DomainsScreen(Paging):
 
     def below(self) -> ComposeResult:
         """Yield, for a high terminal, the readiness of the highlighted domain."""
-        yield Static(classes="pane")
+        yield Brief(classes="pane")
 
     def detail(self, row: Line) -> Content:
         """Return what the row has no room for."""

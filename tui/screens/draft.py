@@ -11,6 +11,7 @@ from textual.widgets import TextArea
 
 from tui import keys
 from tui.said import Said, written
+from tui.screens.empty import paged, unknown
 from tui.screens.plan import DomainPage
 from tui.text import safe_lines
 from tui.widgets.page import Page
@@ -77,7 +78,7 @@ class DraftScreen(DomainPage):
     def show(self, answer: Ground | None) -> None:  # type: ignore[override]  # what its own question returned
         """Begin with the policy of now, unless there is a draft already, and try it."""
         if answer is None:
-            super().show(None)
+            self.query_one(Page).say(paged(*unknown(self.policy_domain, "Esc goes back; there ")))
             return
         self.ground = answer
         if self.draft.text == self.begun:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from tui.draw import content, stacked
 from tui.evidence import window_words
+from tui.said import Said
+from tui.text import idn
 
 if TYPE_CHECKING:
     from datetime import date
@@ -17,7 +19,21 @@ if TYPE_CHECKING:
 
 def told(*lines: str) -> Content:
     """Return lines of text with the first one standing out."""
-    return stacked(content(), content("  ", (lines[0], "bold")), *(content(f"  {line}") for line in lines[1:]))
+    return stacked(content(), content((lines[0], "bold")), *map(content, lines[1:]))
+
+
+def paged(*lines: str) -> list[Said]:
+    """Return the same for a page."""
+    return [Said(lines[0], style="heading"), *map(Said, lines[1:])]
+
+
+def unknown(policy_domain: str, first: str = "") -> tuple[str, ...]:
+    """Return what is so about a domain without a store; `first` stands before the keys."""
+    return (
+        f"Nothing is known about {idn(policy_domain)} yet.",
+        f"{first}p looks now at what it publishes, L reads reports into the store.",
+        "tlsrpt check and tlsrpt load do the same from the shell.",
+    )
 
 
 def no_reports(bench: Workbench, newest: date | None) -> Content:

@@ -17,6 +17,7 @@ from tui.screens.base import Asking
 from tui.screens.choose import Choice, Choose
 from tui.screens.empty import told
 from tui.text import safe
+from tui.widgets.brief import Brief
 from tui.widgets.page import Page
 from tui.widgets.table import Table
 
@@ -43,14 +44,14 @@ class Listing(Asking):
 
     def body(self) -> ComposeResult:
         """Yield the parts from top to bottom."""
-        yield Static(classes="answer")
+        yield Brief(classes="answer")
         yield Input(classes="filter", placeholder="words to look for", compact=True)
         yield Static(classes="empty")
         yield self.make_table()
         yield from self.below()
         if self.PREVIEWS:
             yield Page(classes="side")
-        yield Static(classes="detail")
+        yield Brief(classes="detail")
         yield Static(classes="status")
 
     PREVIEWS: ClassVar[bool] = False

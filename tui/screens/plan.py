@@ -8,6 +8,7 @@ from queries import Scope
 from tui import keys
 from tui.said import Said
 from tui.screens.base import Asking
+from tui.screens.empty import paged, unknown
 from tui.text import idn
 from tui.widgets.page import Page
 
@@ -46,7 +47,7 @@ class DomainPage(Asking):
 
     def show(self, answer: list[Said] | None) -> None:
         """Draw it."""
-        self.query_one(Page).say(answer or [Said("There is no store yet.", style="heading")])
+        self.query_one(Page).say(answer or paged(*unknown(self.policy_domain)))
 
     def explain(self, reason: str) -> None:
         """Show why there is nothing to ask."""

@@ -9,6 +9,7 @@ from queries import policies
 from tui import keys
 from tui.said import Said
 from tui.screens.about import About
+from tui.screens.empty import paged, unknown
 from tui.text import idn
 from tui.widgets.page import Page
 from tui.words import count, moment, span
@@ -60,7 +61,7 @@ class PoliciesScreen(About):
 
     def show(self, answer: Policies | None) -> None:
         """Draw them, the newest first."""
-        self.query_one(Page).say(page(self.policy_domain, answer) if answer else [Said("There is no store yet.")])
+        self.query_one(Page).say(page(self.policy_domain, answer) if answer else paged(*unknown(self.policy_domain)))
 
     def explain(self, reason: str) -> None:
         """Show why there is nothing to ask."""

@@ -12,6 +12,7 @@ from tui.draw import content, stacked
 from tui.said import Said
 from tui.screens.criterion import CriterionScreen, explained, remedy
 from tui.screens.deciding import Deciding
+from tui.screens.empty import told, unknown
 from tui.screens.plan import DetailsScreen, PlanScreen
 from tui.text import idn
 from tui.widgets.table import Column
@@ -77,7 +78,7 @@ class ReadinessScreen(Deciding):
     def show(self, answer: Full | None) -> None:
         """Draw the checklist."""
         if answer is None:
-            self.explain("There is no store yet: tlsrpt load ~/reports makes one.")
+            self.list_rows((), content(), told(*unknown(self.policy_domain)))
             return
         self.told = answer
         self.list_rows(answer.judgement.in_the_way, headline(answer), content())

@@ -15,6 +15,7 @@ from tui.evidence import window_words
 from tui.screens.about import About
 from tui.screens.plan import PlanScreen
 from tui.text import PROSE
+from tui.widgets.brief import Brief
 from tui.widgets.canvas import Canvas
 from tui.words import COLOURS, count
 
@@ -67,7 +68,7 @@ class TimelineScreen(About):
 
     def body(self) -> ComposeResult:
         """Yield the day that is pointed at, the pictures, and a line about them."""
-        yield Static(classes="answer")
+        yield Brief(classes="answer")
         yield Static(classes="empty")
         yield Canvas()
         yield Static(classes="status")
