@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from histories import DAY, Site, look, mx_tls
 from screen import agree, press, settled, text
-from stories import BUSY, SAMPLED, TODAY, busy, crowded, sample_store, stored, write
+from stories import BUSY, SAMPLED, SAMPLES, TODAY, busy, crowded, stored, write
 
 from loaders.observations import record
 from tlsrpt.store import Store
@@ -78,13 +78,16 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, State]:
     Store.open(base / "empty.duckdb", create=True).close()
     folder = write(base / "crowded", [*crowded(), *busy()])
     (folder / "bad.json").write_text('{"policies": 1, "report-id": "x"}', encoding="utf-8")
-    with contextlib.chdir(base):  # so that no path of this machine is shown
+    # From beside them, so that no path of this machine is shown.
+    with contextlib.chdir(base):
         much = stored(base / "crowded.duckdb", folder.relative_to(base))
+    with contextlib.chdir(SAMPLES.parent):
+        samples = stored(base / "small.duckdb", Path(SAMPLES.name))
     record(Store.open(much), looks())
     return {
         "none": State(base / "none.duckdb", TODAY, "nobody.example"),
         "empty": State(base / "empty.duckdb", TODAY, "nobody.example"),
-        "small": State(sample_store(base / "small.duckdb"), SAMPLED, "clinic.example"),
+        "small": State(samples, SAMPLED, "clinic.example"),
         "crowded": State(much, TODAY, BUSY),
     }
 
