@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import typing
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +23,7 @@ import tui.widgets.fit
 import tui.words
 from tlsrpt.knowledge import EXPLANATIONS, commands, explain
 from tui.draw import content, squeezed, stacked
-from tui.text import cell, idn, pad, safe, width, wrap
+from tui.text import Cut, cell, idn, pad, safe, width, wrap
 from tui.widgets.fit import Need, fit
 
 DANGEROUS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -68,16 +69,20 @@ def test_no_text_is_dangerous_once_safe_and_safe_text_stays_as_it_is(text: str) 
     assert safe(shown, limit=10_000) == shown
 
 
-@given(st.text(st.characters()), st.integers(0, 40), st.booleans())
-def test_a_cell_never_takes_more_room_than_it_has(text: str, size: int, end: bool) -> None:  # noqa: FBT001 - drawn
-    shown = cell(text, size, end=end)
+@given(
+    st.text(st.characters()) | st.from_regex(r"([a-zé.-]{1,30}[ ,:]?){1,6}", fullmatch=True),
+    st.integers(0, 40),
+    st.sampled_from(typing.get_args(Cut)),
+)
+def test_a_cell_never_takes_more_room_than_it_has(text: str, size: int, cut: Cut) -> None:
+    shown = cell(text, size, cut)
     assert width(shown) <= size
     assert cell_len(pad(shown, size)) == size
 
 
 def test_names_are_cut_in_the_middle_and_prose_at_its_end() -> None:
     assert cell("mx1.mail.example.org", 13) == "mx1.ma…le.org"
-    assert cell("gzip: truncated", 9, end=True) == "gzip: tr…"
+    assert cell("gzip: truncated", 9, "prose") == cell("gzip: truncated", 9, "end") == "gzip: tr…"
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "Zs"])), st.integers(8, 60))
@@ -200,4 +205,4 @@ def test_names_in_a_line_give_way_before_its_end_does(room: int) -> None:
 def test_names_that_are_short_stay_whole() -> None:
     line = "FAIL certificate-expired at mx2.mail.example.org and mx3.mail.example.org"
     assert squeezed(content(line), 20).plain == line
-    assert cell(line, 40, end=True) == "FAIL certificate-expired at mx2.mail.ex…"
+    assert cell(line, 40, "prose") == "FAIL certificate-expired at mx2.mail.ex…"

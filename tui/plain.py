@@ -167,7 +167,7 @@ def _table(table: Table, room: int | None) -> str:
     lines.append(["-" * size for size in widths])
     lines += [
         [
-            text if room is None else cell(text, size, end=field in _PROSE)
+            text if room is None else cell(text, size, "prose" if field in _PROSE else "middle")
             for text, size, field in zip(line, widths, columns, strict=True)
         ]
         for line in cells
@@ -178,7 +178,7 @@ def _table(table: Table, room: int | None) -> str:
         ).rstrip()
         for line in lines
     ]
-    return "".join(f"{line if room is None else cell(line, room, end=True)}\n" for line in whole)
+    return "".join(f"{line if room is None else cell(line, room, 'end')}\n" for line in whole)
 
 
 def _fitted(longest: dict[str, int], numeric: dict[str, bool], room: int) -> dict[str, int]:

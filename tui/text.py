@@ -11,6 +11,7 @@ import re
 import unicodedata
 from contextlib import suppress
 from functools import lru_cache
+from typing import Literal
 
 import idna
 from rich.cells import cell_len, set_cell_size
@@ -18,6 +19,7 @@ from rich.cells import cell_len, set_cell_size
 NAME = 256  # characters shown of a name
 PROSE = 4096  # characters shown of free text
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+Cut = Literal["start", "middle", "end", "prose"]  # where a text gives way that has no room
 
 # Names of hosts and domains within prose, and how many cells of each are left at least.
 _NAMES = re.compile(r"[\w*-]+(?:\.[\w-]+)+")
@@ -87,27 +89,28 @@ def width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def cell(text: str, size: int, *, end: bool = False) -> str:
-    """Return safe `text` in at most `size` cells, cut in the middle, or at the `end`.
+def cell(text: str, size: int, cut: Cut = "middle") -> str:
+    """Return safe `text` in at most `size` cells.
 
-    What is cut at the end is prose: names in it are cut in the middle first.
+    Names are cut in the middle, as both ends tell them apart, and paths at the start. Prose is cut at the end,
+    names within it in the middle before that.
 
     >>> cell("mx1.mail.example.org", 13)
     'mx1.ma…le.org'
-    >>> cell("the certificate of mx1.of-a-long-name-in-a-department.example expired", 52, end=True)
+    >>> cell("reports/2026-03/google.json.gz", 16, "start")
+    '…/google.json.gz'
+    >>> cell("the certificate of mx1.of-a-long-name-in-a-department.example expired", 52, "prose")
     'the certificate of mx1.of-a-lon…ment.example expired'
     """
     text = safe(text)
-    if width(text) <= size:
-        return text
-    if end:
+    if cut == "prose":
         for start, stop, short in reversed(shorter(text, size)):
             text = text[:start] + short + text[stop:]
-        if width(text) <= size:
-            return text
+    if width(text) <= size:
+        return text
     if size < 1:
         return ""
-    head = size - 1 if end else size // 2
+    head = {"middle": size // 2, "start": 0}.get(cut, size - 1)
     tail = size - head - 1
     left = set_cell_size(text, head).rstrip() if head else ""
     right = text[len(text) - tail :] if tail else ""

@@ -370,7 +370,7 @@ class Asking(Screen[None]):
         used = _size(tabs)
         if used + width(crumb) + len(right) + 3 > room:
             crumb = a_labels(crumb)
-        about = cell(crumb, max(0, room - used - len(right) - 3), end=True)
+        about = cell(crumb, max(0, room - used - len(right) - 3), "prose")
         gap = room - used - width(about) - len(right) - 2
         links = [
             link(words, "bold $text-accent" if name == self.top else "", f"app.top('{name}')")

@@ -39,7 +39,7 @@ class CriterionScreen(Deciding):
     COLUMNS: ClassVar[Sequence[Column]] = (
         Column("Day", lambda row: row[1].day),
         Column("About", lambda row: row[1].about, least=18),
-        Column("What", lambda row: row[1].detail, least=20, prose=True),
+        Column("What", lambda row: row[1].detail, least=20, cut="prose"),
         Column("Sessions", lambda row: row[1].sessions, right=True),
         Column("Report", lambda row: row[1].report, right=True, drop=1),
     )

@@ -108,7 +108,7 @@ class MailboxesScreen(Listing):
             lambda row: row.state,
             style=lambda row: "bad" if row.visit and row.visit.problem else "",
             least=20,
-            prose=True,
+            cut="prose",
         ),
     )
 

@@ -43,7 +43,7 @@ class ReadinessScreen(Deciding):
         Column("State", lambda row: row.state, style=lambda row: STATE_STYLES[row.state]),
         Column("Id", lambda row: row.name),
         Column("Check", lambda row: row.criterion.title, least=18),
-        Column("Evidence", lambda row: row.reason, least=16, prose=True),
+        Column("Evidence", lambda row: row.reason, least=16, cut="prose"),
     )
 
     def __init__(self, policy_domain: str, *, top: str = "") -> None:

@@ -40,9 +40,11 @@ class RefusedScreen(Paging):
     NAME = TOP = "refused"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "refused")
     COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("Reason", lambda row: row.reason, style=_bad, least=40, prose=True, order="reason"),
-        Column("Source", lambda row: row.source, least=16, order="source"),
-        Column("Name", lambda row: row.name if row.name != row.source else "", least=10, drop=2, order="name"),
+        Column("Reason", lambda row: row.reason, style=_bad, least=40, cut="prose", order="reason"),
+        Column("Source", lambda row: row.source, least=16, cut="start", order="source"),
+        Column(
+            "Name", lambda row: row.name if row.name != row.source else "", least=10, cut="start", drop=2, order="name"
+        ),
         Column("From", lambda row: row.sender, least=10, drop=3, order="sender"),
         Column("Size", lambda row: row.size, lambda row: size(row.size), right=True, order="size"),
         Column("Tried", lambda row: row.loaded_at, lambda row: f"{row.loaded_at:%Y-%m-%d}", drop=1, order="loaded_at"),

@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import keys
-from tui.text import cell, pad, safe, width
+from tui.text import Cut, cell, pad, safe, width
 from tui.widgets.fit import Need, fit
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Column:
     style: Callable[[Row], str] | None = None  # "bad", "warn", "good", "dim" or "" for a row
     right: bool = False
     least: int = 0  # cells it may shrink to; 0 never shrinks
-    prose: bool = False  # cut at the end, other texts in the middle: both ends of a name tell it apart
+    cut: Cut = "middle"  # where it gives way
     drop: int = 0  # dropped when there is no room, the highest first; 0 never
     field: str = ""  # what it is called in a file, where the heading alone does not tell
     order: str = ""  # by what field of the answer the store sorts for it, where the store does that
@@ -213,7 +213,7 @@ class Table(ScrollView, can_focus=True):
             name = column.style(row) if row is not None and column.style is not None else ""
             own = style + self.get_component_rich_style(f"table--{name}") if name else style
             segments += [
-                Segment(pad(cell(text, size, end=column.prose), size, right=column.right), own),
+                Segment(pad(cell(text, size, column.cut), size, right=column.right), own),
                 Segment(" ", style),
             ]
         return Strip(segments).adjust_cell_length(self.size.width, style)
