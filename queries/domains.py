@@ -71,9 +71,14 @@ def overview_part(
     return part_of(store, "domains_overview", Domain, part, scope, known=Known("policy_domain", verdicts))
 
 
-def held(store: Store, scope: Scope = EVERYTHING) -> int:
-    """Return how many domains in mode enforce had sessions blocked."""
-    return rows(store, "domains_held", _Count, scope)[0].domains
+def held(store: Store, scope: Scope = EVERYTHING) -> list[str]:
+    """Return the domains in mode enforce that had sessions blocked, most of them first."""
+    return [row.policy_domain for row in rows(store, "domains_held", _Name, scope)]
+
+
+def silent(store: Store, scope: Scope = EVERYTHING, *, watched: Sequence[str] = ()) -> list[str]:
+    """Return the domains that are known or watched and have no report in the days of a scope, by name."""
+    return [row.policy_domain for row in rows(store, "domains_silent", _Name, scope, watched=list(watched))]
 
 
 def days(store: Store, scope: Scope = EVERYTHING, *, names: Sequence[str] | None = None) -> list[Day]:
@@ -103,10 +108,6 @@ class Totals(NamedTuple):
     defective: int  # reports with something that was read past
     refused: int  # deliveries refused, whatever the scope
     skipped: int  # deliveries that were no TLS reports, whatever the scope
-
-
-class _Count(NamedTuple):
-    domains: int
 
 
 class _Name(NamedTuple):

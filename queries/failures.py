@@ -43,6 +43,14 @@ class Summary(NamedTuple):
     last_day: date | None  # of a failure
 
 
+class Total(NamedTuple):
+    """Failed sessions of one policy type."""
+
+    policy_type: str
+    failed_session_count: int
+    would_block: int  # of these, sessions that enforce would have blocked, "unclear" included
+
+
 class Breakdown(NamedTuple):
     """Failed sessions by one property and policy type."""
 
@@ -128,6 +136,11 @@ def series_part(store: Store, scope: Scope, part: Part, *, began: date | None = 
 def summary(store: Store, scope: Scope = EVERYTHING) -> Summary:
     """Return how many failure series a scope has."""
     return rows(store, "failures_summary", Summary, scope)[0]
+
+
+def totals(store: Store, scope: Scope = EVERYTHING) -> list[Total]:
+    """Return the failed sessions of a scope by policy type."""
+    return rows(store, "failures_totals", Total, scope)
 
 
 def series_days(store: Store, scope: Scope = EVERYTHING, *, mxs: Sequence[str] | None = None) -> list[FailureDay]:

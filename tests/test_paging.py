@@ -258,12 +258,12 @@ def test_verdicts_order_domains_and_are_words_to_look_for(store: Store) -> None:
 
 def test_mail_is_held_back_where_a_domain_in_enforce_has_blocked_sessions() -> None:
     store = Store.memory()
-    assert domains.held(store) == 0
+    assert domains.held(store) == []
     for days, mode, failed in ((2, "enforce", 0), (1, "enforce", 3), (0, "testing", 3)):
         rows = [failure("certificate-expired", failed, "mx.example")] if failed else []
         put(store, report("a.example", days, sts(f"d{days}.example", 10, rows, mode)))
-    assert domains.held(store) == 1
-    assert domains.held(store, Scope(policy_domain="d0.example")) == 0
+    assert domains.held(store) == ["d1.example"]
+    assert domains.held(store, Scope(policy_domain="d0.example")) == []
 
 
 # The screen

@@ -17,6 +17,7 @@ from textual import on, work
 from textual.app import App
 from textual.message import Message
 from textual.reactive import reactive
+from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from queries import Scope
@@ -43,7 +44,7 @@ from tui.screens.report import ReportScreen
 from tui.screens.reports import ReportsScreen
 from tui.screens.senders import SendersScreen
 from tui.screens.timeline import TimelineScreen
-from tui.text import safe, safe_lines
+from tui.text import idn, safe, safe_lines
 from tui.words import count
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 2.0  # seconds between looks at the store's time of writing
 PATIENCE = 2.0  # seconds for leaving the terminal as it was, once asked to end
+PASSING = 4.0  # seconds that a message stays which nobody has to read
 COPIES = 55_000  # bytes that every terminal takes for the clipboard: 74,000 as they are sent
 OF_A_DOMAIN: dict[str, Callable[..., Asking]] = {  # screens about one domain, by name
     "readiness": ReadinessScreen,
@@ -166,6 +168,8 @@ class Workbench(App[None]):
         self.ready = False  # whether the evidence can be asked
         self.broken = ""  # why the evidence cannot be asked
         self.refused = 0  # deliveries refused, for the head
+        self._passing = False  # whether the message shown last is one that only passes by
+        self._hinted = False  # whether it was said what helps where nothing can be copied
         self._left: list[Screen[Any]] | None = None  # what one jumped away from, kept as it was
         self._tops: dict[str, Callable[[], Asking]] = {
             "domains": DomainsScreen,
@@ -215,6 +219,12 @@ class Workbench(App[None]):
         self.begin()
         if not self.evidence.paths:
             self.set_interval(LOOK_AGAIN, self._look_again)
+            self.set_timer(1.0, self._still_waiting)
+
+    def _still_waiting(self) -> None:
+        """Say that the store is used by another program, once that takes its time."""
+        if not self.ready and not self.broken:
+            self.progress = "waiting for another program that uses the store"
 
     def _ended_by(self, number: int) -> None:
         self.exit(return_code=128 + number)
@@ -225,7 +235,7 @@ class Workbench(App[None]):
 
     # Evidence
 
-    @work(thread=True, exit_on_error=False, group="begin")
+    @work(thread=True, exclusive=True, exit_on_error=False, group="begin")
     def begin(self) -> None:
         """Open the store, or read the paths into memory."""
         from loaders import SourceError  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
@@ -384,11 +394,10 @@ class Workbench(App[None]):
             self.fail(f"a fault of this program: {event.worker.error!r}")
 
     def _look_again(self) -> None:
-        if self.evidence.changed():
-            if self.broken:
-                self.begin()
-            else:
-                self.changed()
+        if self.broken:
+            self.begin()
+        elif self.evidence.changed():
+            self.changed()
 
     def changed(self) -> None:
         """Have the screen ask again: there may be new answers."""
@@ -400,6 +409,10 @@ class Workbench(App[None]):
         if (screen := self._asking()) is not None:
             screen.frame()
             screen.renew()
+
+    def look_at_days(self, days: int | None) -> None:
+        """Look at a window whose answer is shown already."""
+        self.set_reactive(Workbench.days, days)
 
     def watch_days(self) -> None:
         """Ask about another window."""
@@ -428,6 +441,11 @@ class Workbench(App[None]):
     ) -> None:
         """Show a message for some seconds; never as markup, whoever asks."""
         del markup
+        if self._passing:  # one at a time: they stand over what is looked at
+            self.clear_notifications()
+        self._passing = severity == "information"
+        if self._passing and timeout is None:
+            timeout = PASSING
         super().notify(safe_lines(message), title=safe(title), severity=severity, timeout=timeout, markup=False)
 
     def fail(self, reason: str) -> None:
@@ -442,8 +460,9 @@ class Workbench(App[None]):
             taken = taken[: taken.rfind("\n") + 1] or taken
             what = f"the first {count(len(taken.splitlines()), 'line')} only: e writes all of it into a file"
         self.copy_to_clipboard(taken)
-        first = what or (taken.splitlines() or [""])[0]
-        self.notify(f"{first}\nIf nothing arrives: tmux set -g set-clipboard on", title="Copied")
+        first = what or (taken.splitlines() or [""])[0].replace("\t", "  ")
+        hint, self._hinted = "" if self._hinted else "\nIf nothing arrives: tmux set -g set-clipboard on", True
+        self.notify(f"{first}{hint}", title="Copied")
 
     def look_with(self, names: Sequence[str], otherwise: str, text: str) -> None:
         """Give safe text to a program of the operator's, who gets the terminal meanwhile."""
@@ -553,11 +572,42 @@ class Workbench(App[None]):
         """Choose the domain that the screen is about."""
         self._choose((), "another domain")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action can be done now: where one types, the key of the palette is a character."""
+        if action == "find" and isinstance(self.focused, Input | TextArea):
+            return False
+        return super().check_action(action, parameters)
+
+    def action_find(self) -> None:
+        """Choose among all that can be done here, and all domains."""
+        self.action_palette()
+
     def action_palette(self) -> None:
         """Choose among all that can be done here, and all domains."""
         screen = self.screen
         if isinstance(screen, Asking):
-            self._choose(screen.commands(), "what to do, or a domain")
+            self._choose([*screen.commands(), *self._elsewhere(screen)], "what to do, or a domain")
+
+    def _elsewhere(self, screen: Asking) -> list[Command]:
+        """Return where one can go though no key of this screen leads there."""
+        found = [Command("every report, newest first", "", "app.go('reports')", also="reports")]
+        domain = screen.domain()
+        if domain is not None:
+            here = {key.action for key in keys.KEYS if key.place in keys.SCREENS[screen.NAME]}
+            found += [
+                Command(f"{words} of {idn(domain)}", "", f"app.go('{name}')", also=name)
+                for name, action, words in keys.ABOUT
+                if name != screen.NAME and action not in here
+            ]
+        return found
+
+    def action_go(self, name: str) -> None:
+        """Go to a screen that no key of this one leads to: all reports, or one about the domain in focus."""
+        screen = self._asking()
+        if screen is not None and name == "reports":
+            self.push_screen(ReportsScreen(top=screen.top))
+        elif screen is not None:
+            self.look_over(name, screen.domain(), top=screen.top)
 
     def _choose(self, commands: Sequence[Command], hint: str) -> None:
         screen = self.screen
@@ -575,14 +625,16 @@ class Workbench(App[None]):
         self.push_screen(Palette(commands, self._domains, hint), chosen)
 
     def _domains(self) -> list[str]:
-        """Return every domain by name. Runs in a thread."""
+        """Return every domain by name, watched ones too. Runs in a thread."""
         from queries import domains  # noqa: PLC0415 - duckdb waits for the first frame
         from tlsrpt.store import StoreError  # noqa: PLC0415 - likewise
+        from tui import config  # noqa: PLC0415 - likewise
 
         try:
             store = self.evidence.store()
-            return [] if store is None else domains.names(store, self.evidence.scope(None))
-        except StoreError:  # the screens say what is wrong with it
+            names = [] if store is None else domains.names(store, self.evidence.scope(None))
+            return sorted({*names, *config.read().domains})
+        except (StoreError, config.ConfigError):  # the screens say what is wrong with it
             return []
 
     def action_help(self) -> None:

@@ -27,11 +27,14 @@ def content(*pieces: Piece, limit: int = PROSE) -> Content:
 
 
 def squeezed(given: Content, size: int) -> Content:
-    """Return lines in which names are cut in the middle where that lets a line fit into `size` cells."""
+    """Return lines in which names are cut in the middle where that lets a line fit into `size` cells.
+
+    A name that a line begins with is what the line is about, and stays whole.
+    """
     lines = []
     for line in given.split("\n", allow_blank=True):
         done = line
-        for start, stop, short in reversed(shorter(line.plain, size)):
+        for start, stop, short in reversed(shorter(line.plain, size, first=False)):
             half = short.index(ELLIPSIS)
             tail = len(short) - half - 1
             done = done[: start + half] + Content(ELLIPSIS) + done[stop - tail : stop] + done[stop:]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from tlsrpt.enforce.blast import Damage
     from tlsrpt.enforce.evidence import Evidence
     from tlsrpt.enforce.verdict import Judgement
     from tui.said import Said
@@ -386,15 +387,24 @@ def fault_of(store: Store, policy_domain: str, cause: str, mx_key: str, now: dat
 
     A configuration at fault keeps nobody from the failures: it is told where verdicts are.
     """
+    one = _damages(store, policy_domain, now).get((cause, mx_key))
+    if one is None:
+        return ""
+    return f"{one.fault.fault} ({one.status}): {'; '.join(one.fault.facts) or 'nothing more is known'}"
+
+
+def faults(store: Store, policy_domain: str, now: datetime) -> dict[tuple[str, str], str]:
+    """Return whose fault each series of a domain is, in a word, by cause and MX. Raises StoreError."""
+    return {series: one.fault.fault for series, one in _damages(store, policy_domain, now).items()}
+
+
+def _damages(store: Store, policy_domain: str, now: datetime) -> dict[tuple[str, str], Damage]:
     try:
         used, wanted = config.parameters()
     except click.ClickException:
-        return ""
+        return {}
     told = judged.full(readiness.judge(store, policy_domain, now, wanted), used)
-    for one in (*told.blast.damages, *told.other):
-        if (one.cause, one.mx_key) == (cause, mx_key):
-            return f"{one.fault.fault} ({one.status}): {'; '.join(one.fault.facts) or 'nothing more is known'}"
-    return ""
+    return {(one.cause, one.mx_key): one for one in (*told.blast.damages, *told.other)}
 
 
 def _configured() -> tuple[str, Parameters]:

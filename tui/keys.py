@@ -74,6 +74,20 @@ OF_A_DOMAIN = ("readiness", "plan", "details", "draft", "published", "timeline",
 STARTS = ("domains", "failures", "reports", "refused", "mailboxes", *OF_A_DOMAIN)
 
 
+# The screens about one domain: the action of the key that leads there where there is one, and what they tell.
+ABOUT = (
+    ("readiness", "", "the checklist"),
+    ("plan", "screen.plan", "the next step"),
+    ("details", "screen.details", "whose fault, each MX, who holds which policy"),
+    ("draft", "screen.draft_policy", "a draft of the policy"),
+    ("published", "screen.checks", "what is published"),
+    ("timeline", "screen.timeline", "the days"),
+    ("senders", "screen.senders", "the organizations that report"),
+    ("hosts", "screen.hosts", "the MXs"),
+    ("policies", "screen.policies", "the policies as seen"),
+)
+
+
 class Key(NamedTuple):
     """A key, or several for the same thing."""
 
@@ -156,7 +170,8 @@ KEYS = (
     Key("window", "W", "W", "app.choose_window", "", "choose the period from a list"),
     Key("listing", "y", "y", "screen.copy", "Copy", "copy the row; on a failure, the command to check it"),
     Key("listing", "Y", "Y", "screen.copy_part", "", "choose what to copy: a value, the row, the whole list"),
-    Key("text", "y", "y", "screen.copy", "Copy", "copy the text"),
+    Key("text", "y", "y", "screen.copy", "Copy", "copy the text; of a draft, the policy"),
+    Key("text", "Y", "Y", "screen.copy_part", "", "choose what to copy: a policy, a record, a command, the whole text"),
     Key(
         "everywhere",
         "e",
@@ -211,7 +226,7 @@ KEYS = (
         "all that can be done here, and every domain",
     ),
     Key("everywhere", "question_mark,f1", "? F1", "help", "Help", "this list"),
-    Key("everywhere", "q,ctrl+q", "q", "quit", "Quit", "quit"),
+    Key("everywhere", "q,ctrl+q", "q Ctrl+Q", "quit", "Quit", "quit"),
 )
 
 
@@ -221,12 +236,16 @@ def bindings(*places: str) -> list[BindingType]:
     # Textual is not there when the command line or the docs read this list.
     from textual.binding import Binding  # noqa: PLC0415 - see above
 
-    # The filter comes before the list gets its key, so that words typed at once are not taken for keys.
-    return [
-        Binding(key.keys, key.action, key.meaning, show=False, priority=key.action == "screen.filter")
-        for key in KEYS
-        if key.place in places
-    ]
+    # What is typed into comes before the list gets its key, so that words typed at once are not taken for keys.
+    found: list[BindingType] = []
+    for key in KEYS:
+        for name in key.keys.split(",") if key.place in places else ():
+            action = "find" if name == "colon" else key.action
+            found.append(Binding(name, action, key.meaning, show=False, priority=action in {"find", "screen.filter"}))
+    # So does the end of what is typed.
+    ends = {"listing": "screen.end_filter", "form": "screen.next"}
+    found += [Binding("enter", ends[place], show=False, priority=True) for place in places if place in ends]
+    return found
 
 
 def footer(screen: str) -> list[Key]:

@@ -66,6 +66,12 @@ class Days(NamedTuple):
         """Return the days, oldest first."""
         return [self.first + timedelta(days=ago) for ago in range((self.last - self.first).days + 1)]
 
+    def at(self, cell: int) -> date | None:
+        """Return the day that stands in a cell of a line, None if none does."""
+        place = (cell - self.label) // self.pitch
+        days = self.all()
+        return days[place] if 0 <= place < len(days) else None
+
 
 class Bar(NamedTuple):
     """What one day counts: what enforce would block, and what is drawn above it."""

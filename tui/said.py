@@ -40,6 +40,25 @@ def flowed(said: Said, room: int, labels: int = LABELS) -> list[Line]:
     ]
 
 
+def blocks(paragraphs: Iterable[Said]) -> Iterator[tuple[str, str]]:
+    r"""Yield what is to be copied, safe, each after what it is: a policy, a record, a command.
+
+    >>> list(blocks([Said("1. Publish"), Said("soon", style="dim"), Said("a", style="code"), Said("b", style="code")]))
+    [('1. Publish', 'a\nb')]
+    """
+    about, lines = "", list[str]()
+    for said in (*paragraphs, Said("")):
+        if said.style == "code":
+            lines.append(safe(said.text, PROSE))
+            about = said.label or about
+            continue
+        if lines:
+            yield safe(about, PROSE), "\n".join(lines)
+            lines = []
+        if said.style != "dim" and said.text:
+            about = said.text
+
+
 def written(paragraphs: Iterable[Said], room: int = 100) -> str:
     """Return paragraphs as safe text of lines."""
     return "".join(f"{line}\n" for line, _ in plain(paragraphs, room))

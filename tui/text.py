@@ -112,22 +112,25 @@ def cell(text: str, size: int, cut: Cut = "middle") -> str:
         return ""
     head = {"middle": size // 2, "start": 0}.get(cut, size - 1)
     tail = size - head - 1
-    left = set_cell_size(text, head).rstrip() if head else ""
+    left = set_cell_size(text, head).rstrip(f" {ELLIPSIS}") if head else ""
     right = text[len(text) - tail :] if tail else ""
     while width(right) > tail:
         right = right[1:]
     return left + ELLIPSIS + right
 
 
-def shorter(text: str, size: int) -> list[tuple[int, int, str]]:
+def shorter(text: str, size: int, *, first: bool = True) -> list[tuple[int, int, str]]:
     """Return where names stand in shown `text` that have to be cut for it to fit into `size` cells, and into what.
 
-    They are cut no more than it takes, and all to the same length.
+    They are cut no more than it takes, and all to the same length; one that the text begins with only if that is
+    asked for.
     """
-    names = [(name.span(), name[0]) for name in _NAMES.finditer(text)] if width(text) > size else []
+    if width(text) <= size:
+        return []
+    names = [(name.span(), name[0]) for name in _NAMES.finditer(text) if first or name.start()]
     sizes = [width(name) for _, name in names]
     most = max(sizes, default=0)
-    while most > _LEAST and width(text) - sum(max(0, one - most) for one in sizes) > size:
+    while most > min(_LEAST, size) and width(text) - sum(max(0, one - most) for one in sizes) > size:
         most -= 1
     return [(*span, cell(name, most)) for (span, name), one in zip(names, sizes, strict=True) if one > most]
 

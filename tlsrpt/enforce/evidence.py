@@ -368,6 +368,10 @@ class Evidence:
         day = row.last_day if isinstance(row, PolicySpan) else row.day
         return self._kind(row.canonical, day)
 
+    def meaning(self, kind: str) -> str:
+        """Return what such a policy is, in words."""
+        return drift.meaning(kind, looked=self.history_since is not None)
+
     def _kind(self, canonical: str, day: date) -> str:
         known = self._kinds.get((canonical, day))
         if known is None:

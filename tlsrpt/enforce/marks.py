@@ -78,13 +78,16 @@ def _senders(evidence: Evidence) -> Iterator[Mark]:
     """Yield when trusted senders saw a policy first; that of their first day began before there were reports."""
     told = [one for one in evidence.policies if drift.told(one.canonical) is not None]
     begin = min((one.first_day for one in told), default=None)
-    for one in told:
+    mode = ""  # that senders saw before
+    for one in sorted(told, key=lambda one: one.first_day):
         says = drift.told(one.canonical)
-        if one.first_day == begin or says is None:
+        assert says is not None
+        before, mode = mode, says.mode
+        if one.first_day == begin:
             continue
         what = f"senders saw mode {says.mode}, max_age {_age(says.max_age)}, mx {' '.join(sorted(says.mx))}"
-        yield Mark(one.first_day, "senders", f"{what}: {drift.CLASSES[evidence.kind(one)]}")
-        if says.mode == "enforce" and evidence.history_since is None:
+        yield Mark(one.first_day, "senders", f"{what}: {evidence.meaning(evidence.kind(one))}")
+        if mode == "enforce" != before and evidence.history_since is None:
             yield Mark(one.first_day, "enforce", "in force: senders saw mode enforce; nobody looked at the domain")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from queries import Scope
 from tui.screens.base import Asking
-from tui.screens.empty import no_reports, told
+from tui.screens.empty import no_reports
 from tui.text import idn
 
 if TYPE_CHECKING:
@@ -49,12 +49,7 @@ class About(Asking):
 
     def no_reports(self, newest: date | None, *, there: bool) -> Content:
         """Return why there is no report to see; `there` tells whether there is a store."""
-        if newest is not None or not there:
-            return no_reports(self.bench, newest)
-        return told(
-            f"No report about {idn(self.policy_domain)}.",
-            "Senders report about a domain whose TLSRPT record asks them to: c shows what it publishes.",
-        )
+        return no_reports(self.bench, newest, self.policy_domain if there else None)
 
     def action_failures(self) -> None:
         """Go to the failures of the domain."""

@@ -9,19 +9,21 @@ from textual import on, work
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 from textual.worker import Worker, WorkerState
 
 from queries import EVERYTHING, WHOLE, Part, Scope
 from tui import keys
 from tui.draw import buttons, content, joined, link
 from tui.evidence import window_words
-from tui.said import written
+from tui.said import blocks, written
+from tui.screens.choose import Choice, Choose
 from tui.screens.form import Field, Form
 from tui.screens.palette import Command
 from tui.text import a_labels, cell, idn, width
 from tui.widgets.page import Page
-from tui.words import month_day
+from tui.widgets.table import Table
+from tui.words import count, month_day, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,6 +82,7 @@ class Asking(Screen[None]):
         self.within = within  # what this screen is about, whatever the window
         self.asked: Asked | None = None  # the newest question
         self.drawn: Asked | None = None  # what the screen shows the answer to
+        self.days_drawn: int | None = None  # the window of that
         self.waiting = 0.0  # seconds that a slow question has been asked for, 0 without one
         self._asking: Callable[[], bool] | None = None  # interrupts the question that runs
 
@@ -127,7 +130,7 @@ class Asking(Screen[None]):
         """Return what can be done here, for the palette."""
         places = (*keys.SCREENS[self.NAME], "everywhere")
         return [
-            Command(key.meaning, key.shown, self._target(key))
+            Command(key.meaning, key.shown, self._target(key), also=f"{key.label} {key.action}")
             for key in sorted(keys.KEYS, key=lambda key: key.place in {"list", "text"})
             if key.place in places and key.action != "palette"
         ]
@@ -135,6 +138,34 @@ class Asking(Screen[None]):
     def action_copy(self) -> None:
         """Copy the page; a list copies what is highlighted."""
         self.bench.copy(self.query_one(Page).text())
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: a key with words, and the text. Of a page: each block, and all of it."""
+        page = self.query_one(Page)
+        text = page.text()
+        found = [(Choice("t", "Text", count(len(page.paragraphs), "line")), text)]
+        parts = [(about, block) for about, block in blocks(page.paragraphs) if block != text]
+        return found + [
+            (Choice(str(n) if n < 10 else "", about, block.partition("\n")[0]), block)
+            for n, (about, block) in enumerate(parts, 1)
+        ]
+
+    def action_copy_part(self) -> None:
+        """Copy something of what is shown."""
+        copies = self.copies()
+
+        def chosen(choice: Choice | None) -> None:
+            for one, text in copies:
+                if one is choice:
+                    self.copied(choice, text)
+
+        if copies:
+            self.bench.push_screen(Choose("Copy", [choice for choice, _ in copies]), chosen)
+
+    def copied(self, choice: Choice, text: str) -> None:
+        """Copy what was chosen."""
+        del choice
+        self.bench.copy(text)
 
     # Taking along what is shown
 
@@ -224,6 +255,8 @@ class Asking(Screen[None]):
 
     def standing(self) -> str:
         """Return what limits the answer."""
+        if self.within.since is not None:
+            return span(self.within.since, self.within.until or self.within.since)
         return window_words(self.bench.days, self.bench.evidence)
 
     def step_back(self) -> bool:
@@ -255,7 +288,9 @@ class Asking(Screen[None]):
         self.frame()
 
     def scope(self) -> Scope:
-        """Return what the user is looking at."""
+        """Return what the user is looking at: within the window, unless this is about days of its own."""
+        if self.within.since is not None:
+            return self.within
         return self.bench.evidence.scope(self.bench.days, self.within)
 
     def wants(self) -> Asked:
@@ -287,11 +322,24 @@ class Asking(Screen[None]):
         if not self.waiting:
             return False
         self._interrupt()
-        self.asked = None
+        self.asked = self.drawn
         self.waiting = 0.0
+        if self.drawn is not None:
+            self.restore(self.drawn)
         self.bench.notify("Stopped. A shorter period is answered sooner.")
         self.frame()
         return True
+
+    def restore(self, drawn: Asked) -> None:
+        """Go back to what was asked when what is shown was drawn."""
+        del drawn
+        self.bench.look_at_days(self.days_drawn)
+
+    def on_screen_suspend(self) -> None:
+        """Stop a question whose answer nobody would see now; coming back asks it again."""
+        if self.asked != self.drawn:
+            self._interrupt()
+            self.asked, self.waiting = self.drawn, 0.0
 
     def _interrupt(self) -> None:
         """Have the database give up the question that is asked, if there is one."""
@@ -332,7 +380,7 @@ class Asking(Screen[None]):
         if message.asked == self.asked:
             self.waiting = 0.0
             self.show(message.answer)
-            self.drawn = message.asked
+            self.drawn, self.days_drawn = message.asked, self.bench.days
             self.frame()
 
     @on(Unanswered)
@@ -346,7 +394,11 @@ class Asking(Screen[None]):
     @on(Worker.StateChanged)
     def _fault(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:
+            event.stop()
             self.bench.fail(f"a fault of this program: {event.worker.error!r}")
+            if event.worker.group == "ask":
+                self.asked, self.waiting = self.drawn, 0.0
+                self.frame()
 
     # The frame
 
@@ -393,7 +445,8 @@ class Asking(Screen[None]):
 
     def _foot(self, room: int) -> Content:
         """Return as many keys as there is room for; the way back, help and quitting always stay."""
-        every = [(key.shown.split()[0], key.label, self._target(key)) for key in keys.footer(self.NAME)]
+        every = [(self._shown(key), key.label, self._target(key)) for key in keys.footer(self.NAME)]
+        every = [item for item in every if item[0]]
         if len(self.bench.screen_stack) == 1:
             every = [item for item in every if item[1] != "Back"]
         tail = [item for item in every if item[1] in {"Back", "More", "Help", "Quit"}]
@@ -405,6 +458,19 @@ class Asking(Screen[None]):
         while rest and size(rest + tail) > room:
             rest.pop()
         return joined(buttons(rest + tail, "bold $text-accent"), "  ", before=" ")
+
+    def _shown(self, key: keys.Key) -> str:
+        """Return how a key is pressed where the focus is now, "" if it does nothing there."""
+        here = self.focused
+        if isinstance(here, Input | TextArea):  # which takes characters
+            return next((name for name in key.shown.split() if len(name) > 1 and key.place != "list"), "")
+        if key.place == "list" and here is not None and not isinstance(here, Table):
+            return ""
+        return key.shown.split()[0]
+
+    def on_descendant_focus(self) -> None:
+        """Draw the frame anew: other keys do something now."""
+        self.frame()
 
     def _target(self, key: keys.Key) -> str:
         """Return an action as a click runs it: on the list or text that has the focus, or on the program."""

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from tui.screens.base import Asked
 
 
+LATE = 3  # days that the newest report may be old before that is said
+NAMED = 3  # silent domains that are named
 TOLD_AGAIN = 0.5  # seconds between two parts of the verdicts
 
 
@@ -70,6 +72,7 @@ class Line(NamedTuple):
     spark: str  # sessions of the same days
     checked_at: datetime | None  # the newest look at what it publishes
     weighed: Weighed | None = None  # None until it is known
+    sought: bool = True  # whether the verdict is still being worked out
 
 
 Weights = Mapping[str, "Weighed"]  # verdicts by domain
@@ -90,6 +93,7 @@ class News(NamedTuple):
 
     summary: failures.Summary
     held: int  # domains whose mail is held back
+    silent: Sequence[str]  # domains without a report
     worst: failures.Series | None
     faults: Mapping[Place, str]  # whose fault the series named here are
     since: date | None = None  # from which day on a series is new; None while that, or what is new, is not known
@@ -110,7 +114,7 @@ def _failed(line: Line) -> str:
 
 
 def _verdict(line: Line) -> str:
-    return VERDICTS[line.weighed.verdict] if line.weighed else "…"
+    return VERDICTS[line.weighed.verdict] if line.weighed else "…" if line.sought else "-"
 
 
 def _verdict_style(line: Line) -> str:
@@ -120,8 +124,10 @@ def _verdict_style(line: Line) -> str:
 def _stands(line: Line) -> list[str | tuple[str, str]]:
     """Return the verdict on a domain and what it waits for."""
     weighed = line.weighed
-    if weighed is None:
+    if weighed is None and line.sought:
         return ["the verdict is being worked out"]
+    if weighed is None:
+        return ["no verdict: no look and no report that somebody answers for tells of a policy here"]
     days = f", {count(weighed.days_in_testing, 'day')} in testing" if weighed.days_in_testing is not None else ""
     waits = f": {weighed.waits_for}" if weighed.waits_for else ""
     return [(weighed.verdict, "bold"), f"{days}{waits}"]
@@ -212,6 +218,7 @@ class DomainsScreen(Paging):
         self.board: Board | None = None
         self.weighing = -1  # version of the evidence that verdicts were asked about last
         self.weighed: Weights = {}  # as far as known
+        self.settled = False  # whether these are all
         self.ranked: Weights = {}  # the last that were whole: by these the rows are in order
         self.telling: Asked | None = None  # what news were asked about last
         self.news: News | None = None
@@ -220,6 +227,10 @@ class DomainsScreen(Paging):
     def key(row: Line) -> str:
         """Return the name of the domain."""
         return row.domain.policy_domain
+
+    def row_key(self, row: domains.Domain) -> str:
+        """Return the name of the domain."""
+        return row.policy_domain
 
     def wants(self) -> Asked:
         """Return which domains are wanted, worst verdict first."""
@@ -252,6 +263,7 @@ class DomainsScreen(Paging):
                 spark(sessions.get(domain.policy_domain, {}), end or domain.last_day, STRIP, glyphs),
                 checked.get(domain.policy_domain),
                 self.weighed.get(domain.policy_domain),
+                not self.settled,
             )
             for domain in rows
         ]
@@ -275,7 +287,7 @@ class DomainsScreen(Paging):
         if self.telling != about:
             self.news = None
         at_top = self.table.cursor == 0
-        self.list_page(answer.page, headline(answer, self.news), no_reports(self.bench, answer.newest), moved=moved)
+        self.list_page(answer.page, self._headline(answer), no_reports(self.bench, answer.newest), moved=moved)
         if moved and at_top:  # whoever did not move looks at the worst
             self.table.cursor = 0
         if self.telling == about:
@@ -309,10 +321,18 @@ class DomainsScreen(Paging):
         self.post_message(self.NewsCame(asked, found))
 
     def _worst(self, store: Store, scope: Scope, totals: domains.Totals) -> News:
+        from tui import config  # noqa: PLC0415 - pydantic waits for the first frame
+
         summary = failures.summary(store, scope)
-        worst = failures.series_part(store, scope, Part(limit=1))[0] if summary.series else []
-        held = domains.held(store, scope) if totals.would_block else 0
-        return News(summary, held, next(iter(worst), None), self._faults(store, worst))
+        held = domains.held(store, scope) if totals.would_block else []
+        # What is held back now is worse than what would be.
+        within = replace(scope, policy_domain=held[0]) if held else scope
+        worst = failures.series_part(store, within, Part(limit=1))[0] if summary.series else []
+        watched: Sequence[str] = ()
+        with suppress(config.ConfigError):  # said where verdicts are
+            watched = config.read().domains
+        silent = domains.silent(store, scope, watched=watched)
+        return News(summary, len(held), silent, next(iter(worst), None), self._faults(store, worst))
 
     def _faults(self, store: Store, named: Sequence[failures.Series]) -> dict[Place, str]:
         """Return in a word whose fault some series are."""
@@ -321,12 +341,15 @@ class DomainsScreen(Paging):
         now = self.bench.evidence.now()
         return {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
 
+    def _headline(self, board: Board) -> Content:
+        return headline(board, self.news, self.bench.evidence.today())
+
     @on(NewsCame)
     def _news_came(self, message: NewsCame) -> None:
         if message.asked != self.telling or self.board is None:
             return
         self.news = message.found
-        self.query_one(".answer", Static).update(headline(self.board, self.news))
+        self.query_one(".answer", Static).update(self._headline(self.board))
         self._weigh()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="weigh")
@@ -356,15 +379,20 @@ class DomainsScreen(Paging):
     def _verdicts_came(self, message: VerdictsCame) -> None:
         if message.version != self.weighing:
             return
+        self.weighed, self.settled = message.found, message.whole
         if message.problem:
             self.bench.fail(message.problem)
-        self.weighed = message.found
+            self.weighing = -1  # the next look at the board asks again
         if message.whole and self.ranked != message.found:
-            self.ranked = message.found
+            self.ranked, self.reordered = message.found, True
             self.asked = self.drawn = None  # the rows may have other places; they are drawn there at once
             self.renew()
         else:
-            self.table.revise(lambda line: line._replace(weighed=message.found.get(line.domain.policy_domain)))
+            self.table.revise(
+                lambda line: line._replace(
+                    weighed=message.found.get(line.domain.policy_domain), sought=not message.whole
+                )
+            )
 
     def below(self) -> ComposeResult:
         """Yield, for a high terminal, the readiness of the highlighted domain."""
@@ -385,7 +413,8 @@ class DomainsScreen(Paging):
         if (more := domain.would_block - domain.sts_failed) > 0:
             second.append(f"{more:,} more would block, counted as successful   ")
         if domain.mode == "enforce" and domain.would_block:
-            second.append(("held back now   ", "bold $text-error"))
+            when = "then" if _is_old(domain.last_day, self.bench.evidence.today()) else "now"
+            second.append((f"held back {when}   ", "bold $text-error"))
         if domain.tlsa_successful or domain.tlsa_failed:
             second.append(f"tlsa {domain.tlsa_successful:,} ok, ")
             second.append((f"{domain.tlsa_failed:,} failed   ", "$text-warning" if domain.tlsa_failed else ""))
@@ -439,18 +468,31 @@ def _new_since(totals: domains.Totals, newest: date | None) -> date | None:
     return since if since and totals.first_day and totals.first_day < since else None
 
 
-def headline(board: Board, news: News | None) -> Content:
-    """Return what would be blocked and where, what is new, and how far the reports can be believed."""
+def _is_old(day: date | None, today: date) -> bool:
+    """Return whether more than a report late is missing since a day."""
+    return day is not None and (today - day).days > LATE
+
+
+def headline(board: Board, news: News | None, today: date) -> Content:
+    """Return what would be blocked and where, what is new, who is silent, and how far the reports can be believed."""
     totals = board.totals
     if not totals.reports:
         return content()
-    said = [_would_block(totals, news)]
-    if news is not None and news.since is not None:
+    old = _is_old(board.newest, today)
+    said = [_would_block(totals, news, "was held back then" if old else "is held back now")]
+    if old and board.newest is not None:
+        words = f"No report since {board.newest}: what stands here is {(today - board.newest).days:,} days old"
+        said.append(content((words, "$text-warning")))
+    elif news is not None and news.since is not None:
         said.append(_new(news, news.since))
     elif totals.would_block and _new_since(totals, board.newest):
         said.append(content("New: being looked for"))
     if totals.claims:
         said.append(content(claims(totals)))
+    if news is not None and news.silent:
+        more = len(news.silent) - NAMED
+        names = f"{', '.join(map(idn, news.silent[:NAMED]))}{f' and {more:,} more' if more > 0 else ''}"
+        said.append(content((f"No report in these days: {names}", "$text-warning")))
     return stacked(*said)
 
 
@@ -474,7 +516,7 @@ def _new(news: News, since: date) -> Content:
     return content(f"{news.new:,} new (2) since {month_day(since)}{which}", *_named(news.newest, news.faults))
 
 
-def _would_block(totals: domains.Totals, news: News | None) -> Content:
+def _would_block(totals: domains.Totals, news: News | None, held: str) -> Content:
     evaluated = totals.sts_successful + totals.sts_failed
     if not totals.would_block and (news is None or not news.summary.blocking):
         words = (
@@ -493,7 +535,7 @@ def _would_block(totals: domains.Totals, news: News | None) -> Content:
     return stacked(
         content(
             (blocked, "bold $text-error"),
-            ("; mail is held back now", "bold $text-error") if news.held else "",
+            (f"; mail {held}", "bold $text-error") if news.held else "",
             f", {series}" if news.held else f", in {series} (2)",
         ),
         content(

@@ -11,9 +11,11 @@ from textual.widgets import TextArea
 
 from tui import keys
 from tui.said import Said, written
+from tui.screens.choose import Choice
 from tui.screens.empty import paged, unknown
 from tui.screens.plan import DomainPage
 from tui.text import safe_lines
+from tui.widgets.entry import Draft
 from tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class DraftScreen(DomainPage):
     def body(self) -> ComposeResult:
         """Yield the draft and the answer."""
         with Container(classes="draft"):
-            yield TextArea(show_line_numbers=False, compact=True, highlight_cursor_line=False)
+            yield Draft(read_only=True, show_line_numbers=False, compact=True, highlight_cursor_line=False)
             yield Page()
 
     @property
@@ -80,10 +82,11 @@ class DraftScreen(DomainPage):
         if answer is None:
             self.query_one(Page).say(paged(*unknown(self.policy_domain, "Esc goes back; there ")))
             return
-        self.ground = answer
-        if self.draft.text == self.begun:
-            self.begun = answer.text
+        untouched = self.draft.text == self.begun
+        self.ground, self.begun = answer, answer.text
+        if untouched:
             self.draft.load_text(answer.text)
+        self.draft.read_only = False
         self._try()
 
     @on(TextArea.Changed)
@@ -130,6 +133,15 @@ class DraftScreen(DomainPage):
     def action_anew(self) -> None:
         """Begin again with the policy of now."""
         self.draft.load_text(self.begun)
+
+    def action_copy(self) -> None:
+        """Copy the draft."""
+        self.bench.copy(self.draft.text)
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: the draft too."""
+        draft = self.draft.text
+        return [(Choice("d", "Draft", draft.partition("\n")[0]), draft), *super().copies()]
 
     def taken(self, form: str) -> str:
         """Return the draft and what would come of it."""

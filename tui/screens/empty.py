@@ -36,8 +36,11 @@ def unknown(policy_domain: str, first: str = "") -> tuple[str, ...]:
     )
 
 
-def no_reports(bench: Workbench, newest: date | None) -> Content:
-    """Return why there is no report to see. `newest` is the day of the newest one, whatever the window."""
+def no_reports(bench: Workbench, newest: date | None, policy_domain: str | None = None) -> Content:
+    """Return why there is no report to see, of a domain if one is given.
+
+    `newest` is the day of the newest one, whatever the window.
+    """
     if newest is not None:
         return told(
             f"No report in {window_words(bench.days, bench.evidence)}.",
@@ -47,6 +50,11 @@ def no_reports(bench: Workbench, newest: date | None) -> Content:
         if bench.progress:
             return told("Reading …")
         return told("No report found in what was given.", "3 lists what was refused, and why.")
+    if policy_domain is not None:
+        return told(
+            f"No report about {idn(policy_domain)}.",
+            "Senders report about a domain whose TLSRPT record asks them to: c shows what it publishes.",
+        )
     return told(
         "No reports yet.",
         "",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual.widgets import Static
 
-from queries import failures
+from queries import Scope, decisions, failures
 from tlsrpt.knowledge import IMPACTS, commands, explain
 from tui import keys
 from tui.draw import content, stacked
@@ -20,7 +20,7 @@ from tui.screens.reports import ReportsScreen
 from tui.text import idn
 from tui.widgets.page import Page
 from tui.widgets.table import Column
-from tui.words import IMPACT_STYLE, count, place, span
+from tui.words import IMPACT_STYLE, count, moment, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.content import Content
 
-    from queries import Scope
+    from tlsrpt.enforce.evidence import Fix
     from tlsrpt.store import Store
 
 
@@ -38,6 +38,15 @@ def _sending(row: failures.Evidence) -> str:
         return ""
     more = f" +{row.sending_mta_ips - 1}" if row.sending_mta_ips > 1 else ""
     return f"{row.sending_mta_ip}{more}"
+
+
+class Found(NamedTuple):
+    """The answer: the series, if the scope has it, and what is known about it."""
+
+    series: Sequence[failures.Series]
+    rows: Sequence[failures.Evidence]
+    fault: str
+    fixes: Sequence[Fix]
 
 
 class FailureScreen(Deciding):
@@ -59,7 +68,7 @@ class FailureScreen(Deciding):
 
     def __init__(self, series: failures.Series, within: Scope) -> None:
         super().__init__(replace(within, policy_domain=series.policy_domain, cause=series.cause, mx=series.mx_key))
-        self.series = series
+        self.series = series  # of the window, once that was asked
 
     @staticmethod
     def key(row: failures.Evidence) -> object:
@@ -68,15 +77,20 @@ class FailureScreen(Deciding):
 
     def crumb(self) -> str:
         """Return the series."""
-        return f"{idn(self.series.policy_domain)} > {self.series.cause} at {place(self.series.mx_key)}"
+        parts = [
+            idn(self.series.policy_domain),
+            self.within.organization,
+            f"{self.series.cause} at {place(self.series.mx_key)}",
+        ]
+        return " > ".join(part for part in parts if part)
 
     def body(self) -> ComposeResult:
         """Yield the explanation above the list."""
         yield Page(explained(self.series), labels=10, grows=True)
         yield from super().body()
 
-    def question(self, store: Store, scope: Scope) -> tuple[list[failures.Evidence], str]:
-        """Return the reports behind the series, and whose fault it is."""
+    def question(self, store: Store, scope: Scope) -> Found:
+        """Return the series over the scope, the reports behind it, and whose fault it is."""
         from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
         series = self.series
@@ -84,13 +98,20 @@ class FailureScreen(Deciding):
             fault = judging.fault_of(
                 store, series.policy_domain, series.cause, series.mx_key, self.bench.evidence.now()
             )  # fmt: skip
-            return failures.evidence(store, scope), fault
+            fixes = [
+                one
+                for one in decisions.fixes(store, Scope(policy_domain=series.policy_domain))
+                if one.cause == series.cause and one.mx_key in {"", series.mx_key}
+            ]
+            return Found(failures.series(store, scope), failures.evidence(store, scope), fault, fixes)
 
-    def show(self, answer: tuple[list[failures.Evidence], str] | None) -> None:
+    def show(self, answer: Found | None) -> None:
         """List them."""
-        rows, fault = answer or ([], "")
-        self.query_one(Page).say(explained(self.series, fault))
-        self.list_rows(rows, content(), no_reports(self.bench, self.series.last_day))
+        found = answer or Found((), (), "", ())
+        none = self.series._replace(failed_session_count=0, organizations=0, days=0)
+        self.series = next(iter(found.series), none)
+        self.query_one(Page).say(explained(self.series, found.fault, found.fixes))
+        self.list_rows(found.rows, content(), no_reports(self.bench, self.series.last_day))
         self.query_one(".answer", Static).display = False
 
     def detail(self, row: failures.Evidence) -> Content:
@@ -131,7 +152,7 @@ class FailureScreen(Deciding):
         self.ask_for_fix(series.policy_domain, series.cause, series.mx_key)
 
 
-def explained(series: failures.Series, fault: str = "") -> list[Said]:
+def explained(series: failures.Series, fault: str = "", fixes: Sequence[Fix] = ()) -> list[Said]:
     """Return what a reader has to know, in the order it is needed."""
     about = explain(series.cause)
     check = commands(about, series.policy_domain, series.mx_key)
@@ -143,10 +164,17 @@ def explained(series: failures.Series, fault: str = "") -> list[Said]:
         ),
         Said(
             f"{count(series.failed_session_count, 'session')}, {count(series.organizations, 'organization')},"
-            f" {count(series.days, 'day')}, {span(series.first_day, series.last_day)}"
+            f" {count(series.days, 'day')}, last {series.last_day}, first seen {series.first_day}"
         ),
         Said(about.advice, about.act.capitalize(), "heading"),
         *([Said(fault, "Fault")] if fault else []),
+        *(
+            Said(
+                f"{moment(one.fixed_at)} by {one.name}{f': {one.note}' if one.note else ''} (fix {one.fix})",
+                "Mended",
+            )
+            for one in fixes
+        ),
         Said(f"{about.title}. {about.meaning}", "Means"),
         Said(f"{about.enforce}{here}", "Enforce"),
         Said(about.fix, "Fix"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from textual import on, work
+from textual.message import Message
+from textual.worker import get_current_worker
 
 from queries import EVERYTHING, Scope, domains, failures
 from tlsrpt.cause import BLOCKING
 from tlsrpt.knowledge import IMPACTS, explain
 from tui import keys
-from tui.draw import content, stacked
+from tui.draw import content, joined, stacked
 from tui.said import Said
 from tui.screens.empty import no_reports, told
 from tui.screens.failure import FailureScreen, explained
@@ -18,11 +23,11 @@ from tui.screens.paging import PAGE, Page, Paging
 from tui.screens.reports import ReportsScreen
 from tui.text import idn
 from tui.widgets.paged import PagedTable
-from tui.widgets.table import Column
+from tui.widgets.table import Column, Table
 from tui.words import IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip, within_strip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from textual.binding import BindingType
     from textual.content import Content
@@ -40,6 +45,7 @@ class Line(NamedTuple):
 
     series: failures.Series
     strip: str
+    fault: str = "…"  # whose it is, in a word
 
 
 class Found(NamedTuple):
@@ -48,7 +54,13 @@ class Found(NamedTuple):
     grouping: int
     page: Page
     totals: domains.Totals
+    failed: Sequence[failures.Total]  # of the scope; the totals know of no cause and no MX
     newest: date | None  # day of the newest report, whatever the window
+
+
+# Faults as they stand in a column.
+_FAULTS = {"transient": "passing", "undetermined": "?", "": "-"}
+_FAULT_STYLES = {"ours": "bad", "sender": "good", "passing": "dim", "-": "dim", "…": "dim"}
 
 
 def _at(line: Line) -> str:
@@ -64,17 +76,18 @@ SERIES = (
         order="impact",
     ),
     Column("Cause", lambda line: line.series.cause, least=25, order="cause"),
-    Column("At", lambda line: line.series.mx_key, _at, least=24, order="mx_key"),
-    Column("Domain", lambda line: line.series.policy_domain, least=14, drop=6, order="policy_domain"),
+    Column("At", lambda line: line.series.mx_key, _at, least=22, order="mx_key"),
+    Column("Fault", lambda line: line.fault, style=lambda line: _FAULT_STYLES.get(line.fault, "warn"), drop=1),
+    Column("Domain", lambda line: line.series.policy_domain, least=14, drop=4, order="policy_domain"),
     Column("Sessions", lambda line: line.series.failed_session_count, right=True, order="failed_session_count"),
-    Column("Orgs", lambda line: line.series.organizations, right=True, drop=2, order="organizations"),
-    Column("Days", lambda line: line.series.days, right=True, drop=4, order="days"),
-    Column("14 days", lambda line: line.strip, drop=5),
+    Column("Orgs", lambda line: line.series.organizations, right=True, drop=3, order="organizations"),
+    Column("Days", lambda line: line.series.days, right=True, drop=5, order="days"),
+    Column("14 days", lambda line: line.strip, drop=6),
     Column(
         "Last",
         lambda line: line.series.last_day,
         lambda line: month_day(line.series.last_day),
-        drop=1,
+        drop=2,
         order="last_day",
     ),
 )
@@ -150,8 +163,20 @@ class FailuresScreen(Paging):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("listing", "window", "domain", "about", "failures")
     MORE = "tlsrpt failures --format csv writes all."
 
+    class FaultsCame(Message):
+        """It is known whose faults the series of a domain are."""
+
+        def __init__(self, version: int, policy_domain: str, found: Mapping[tuple[str, str], str]) -> None:
+            super().__init__()
+            self.version = version
+            self.policy_domain = policy_domain
+            self.found = found
+
     def __init__(self, within: Scope = EVERYTHING) -> None:
         super().__init__(within)
+        self.faults: dict[str, Mapping[tuple[str, str], str]] = {}  # by domain, then by cause and MX
+        self.judged = 0  # the version of the evidence that they are of
+        self.judging: list[str] = []  # domains whose faults were asked for last
         self.grouping = 0  # 0 is series, n is GROUPINGS[n - 1]
         self.shown = 0  # the grouping of the rows on the screen
 
@@ -159,12 +184,12 @@ class FailuresScreen(Paging):
     def key(row: Line | failures.Breakdown) -> object:
         """Return what makes a series, or one part of a breakdown."""
         if isinstance(row, Line):
-            return row.series.policy_domain, row.series.cause, row.series.mx_key
+            return row.series[:3]
         return row.key, row.policy_type
 
-    def scope(self) -> Scope:
-        """Return the scope of the window, or of the one day that this screen is about."""
-        return self.within if self.within.since else super().scope()
+    def row_key(self, row: failures.Series | failures.Breakdown) -> object:
+        """Return what makes a series, or one part of a breakdown."""
+        return row[:3] if isinstance(row, failures.Series) else self.key(row)
 
     def crumb(self) -> str:
         """Return what the failures are of."""
@@ -216,12 +241,16 @@ class FailuresScreen(Paging):
         for day in failures.series_days(store, within_strip(asked.scope, end), mxs=mxs):
             failed = day.failed_session_count
             days.setdefault(day[:3], []).append((day.day, failed, failed if day[:3] in blocking else 0))
-        return [Line(series, strip(days.get(series[:3], ()), end or series.last_day)) for series in rows]
+        return [
+            Line(series, strip(days.get(series[:3], ()), end or series.last_day), self._whose(series))
+            for series in rows
+        ]
 
     def answer(self, store: Store, asked: Asked) -> Found:
         """Return the rows in sight, and what all of them sum up to."""
         totals, newest = self.totals(store, asked), self.newest(store, asked)
-        return Found(asked.by, self.ask_page(store, asked), totals, newest)
+        failed = failures.totals(store, asked.scope) if _is_narrow(asked.scope) else ()
+        return Found(asked.by, self.ask_page(store, asked), totals, failed, newest)
 
     def show(self, answer: Found | None) -> None:
         """List them."""
@@ -230,12 +259,62 @@ class FailuresScreen(Paging):
             return
         self.shown = answer.grouping
         self.bench.refused = answer.totals.refused
-        self.list_page(answer.page, _summed(answer.totals), self._none(answer), self._columns(answer.grouping))
+        summed = _failed(answer.failed) if _is_narrow(self.within) else _summed(answer.totals)
+        self.list_page(answer.page, summed, self._none(answer), self._columns(answer.grouping))
+        self._judge()
+
+    # Whose fault
+
+    def _whose(self, series: failures.Series) -> str:
+        found = self.faults.get(series.policy_domain)
+        if found is None:
+            return "…"
+        fault = found.get((series.cause, series.mx_key), "")
+        return _FAULTS.get(fault, fault)
+
+    @on(Table.Moved)
+    def _judge(self) -> None:
+        """Find whose faults the series in sight are: that takes a verdict for each domain, and comes one by one."""
+        if self.judged != self.bench.evidence.version:
+            self.judged, self.faults, self.judging = self.bench.evidence.version, {}, []
+        rows = [line.row for line in self.table.in_sight() if isinstance(line.row, Line)]
+        names = dict.fromkeys(row.series.policy_domain for row in rows)
+        missing = [name for name in names if name not in self.faults]
+        if missing and missing != self.judging:
+            self.judging = missing
+            self.judge(self.judged, missing)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="judge")
+    def judge(self, version: int, names: Sequence[str]) -> None:
+        """Find whose faults the series of some domains are."""
+        from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        worker = get_current_worker()
+        with suppress(StoreError):  # the question itself says what is wrong
+            store = self.bench.evidence.store()
+            if store is None:
+                return
+            for name in names:
+                if worker.is_cancelled:
+                    return
+                found = judging.faults(store, name, self.bench.evidence.now())
+                self.post_message(self.FaultsCame(version, name, found))
+
+    @on(FaultsCame)
+    def _faults_came(self, message: FaultsCame) -> None:
+        if message.version == self.judged:
+            self.faults[message.policy_domain] = message.found
+            self.table.revise(lambda row: row._replace(fault=self._whose(row.series)) if isinstance(row, Line) else row)
 
     def _none(self, answer: Found) -> Content:
         totals = answer.totals
         if not totals.reports:
-            return no_reports(self.bench, answer.newest)
+            return no_reports(self.bench, answer.newest, self.within.policy_domain)
+        if _is_narrow(self.within):
+            return told(
+                "No failure is told there.", "Reports name an MX in failures only: sessions that succeed tell none."
+            )
         return told(
             "No failed sessions.",
             f"{count(totals.reports, 'report')} of {count(totals.organizations, 'organization')} say so.",
@@ -262,7 +341,14 @@ class FailuresScreen(Paging):
         """Return how the rows are grouped."""
         if self.shown:
             return f"by {GROUPINGS[self.shown - 1].name} (b)"
-        return f"by series (b)   {STRIP_LEGEND}" if self.size.width >= 120 else "by series (b)"
+        return f"by series (b)   fault: ? cannot be told, - not judged{f'   {STRIP_LEGEND}' if self._strips() else ''}"
+
+    def _strips(self) -> bool:
+        return "14 days" in self.table.headings()
+
+    def previews(self) -> bool:
+        """Return whether the rows are series."""
+        return not self.shown
 
     def preview(self, store: Store, row: Any) -> list[Said]:  # noqa: ANN401 - a Line or a Breakdown
         """Return what a series means, whose fault it is, and who reports it, newest first."""
@@ -299,6 +385,11 @@ class FailuresScreen(Paging):
         row = self.table.row()
         return row.series.policy_domain if isinstance(row, Line) else self.within.policy_domain
 
+    def restore(self, drawn: Asked) -> None:
+        """Go back to the grouping of the rows shown."""
+        self.grouping = drawn.by
+        super().restore(drawn)
+
     def action_group(self) -> None:
         """Look at the failures by the next property."""
         self.grouping = (self.grouping + 1) % (len(GROUPINGS) + 1)
@@ -316,6 +407,24 @@ class FailuresScreen(Paging):
             narrow = GROUPINGS[self.shown - 1].narrow
             within = narrow(within, row.key) if narrow else within
         self.bench.push_screen(ReportsScreen(replace(within, failing=True), top=self.top))
+
+
+def _is_narrow(scope: Scope) -> bool:
+    """Return whether a scope is about some failures, and not about all of some reports."""
+    return (scope.cause, scope.result_type, scope.mx) != (None, None, None)
+
+
+def _failed(found: Sequence[failures.Total]) -> Content:
+    """Return the failures of a scope that knows of no successes."""
+    said = [
+        content(
+            f"{count(one.failed_session_count, f'{one.policy_type} session')} failed so, ",
+            (f"{one.would_block:,} would block", "bold $text-error" if one.would_block else ""),
+            "   ",
+        )
+        for one in found
+    ]
+    return joined(said, "")
 
 
 def _summed(totals: domains.Totals) -> Content:

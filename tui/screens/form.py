@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from textual import on
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -12,6 +11,7 @@ from textual.widgets import Input, Static
 from tui import keys
 from tui.draw import content
 from tui.text import safe
+from tui.widgets.entry import Entry
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -46,7 +46,7 @@ class Form(ModalScreen["tuple[str, ...] | None"]):
                 yield Static(content(self.words))
             for field in self.fields:
                 yield Static(content((field.label, "$text-accent")), classes="label")
-                yield Input(value=safe(field.value), placeholder=safe(field.hint), compact=True, password=field.secret)
+                yield Entry(value=safe(field.value), placeholder=safe(field.hint), compact=True, password=field.secret)
             yield Static(content(("Enter", "bold $text-accent"), " next, at the end done   ",
                                  ("Esc", "bold $text-accent"), " leave it"), classes="label")  # fmt: skip
 
@@ -58,14 +58,17 @@ class Form(ModalScreen["tuple[str, ...] | None"]):
         first = next((entry for entry in inputs if not entry.value), inputs[0])
         self.set_focus(first)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    def action_next(self) -> None:
+        """Go to the next field, after the last one end."""
         inputs = list(self.query(Input))
-        place = inputs.index(event.input)
+        place = inputs.index(self.focused) if isinstance(self.focused, Input) else -1
         if place + 1 < len(inputs):
-            self.set_focus(inputs[place + 1])
+            self.set_focus(inputs[place + 1])  # at once, for the next key
         else:
-            self.dismiss(tuple(entry.value.strip() for entry in inputs))
+            inputs[-1].call_later(self._done)  # after the characters that came before
+
+    def _done(self) -> None:
+        self.dismiss(tuple(entry.value.strip() for entry in self.query(Input)))
 
     def action_leave(self) -> None:
         """End without an answer."""

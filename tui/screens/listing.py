@@ -14,10 +14,11 @@ from textual.widgets import Input, Static
 from tui.draw import content
 from tui.remembered import Order
 from tui.screens.base import Asking
-from tui.screens.choose import Choice, Choose
+from tui.screens.choose import Choice
 from tui.screens.empty import told
 from tui.text import safe
 from tui.widgets.brief import Brief
+from tui.widgets.entry import Entry
 from tui.widgets.page import Page
 from tui.widgets.table import Table
 
@@ -45,7 +46,7 @@ class Listing(Asking):
     def body(self) -> ComposeResult:
         """Yield the parts from top to bottom."""
         yield Brief(classes="answer")
-        yield Input(classes="filter", placeholder="words to look for", compact=True)
+        yield Entry(classes="filter", placeholder="words to look for", compact=True)
         yield Static(classes="empty")
         yield self.make_table()
         yield from self.below()
@@ -94,6 +95,10 @@ class Listing(Asking):
     def preview(self, store: Store, row: Any) -> Sequence[Said]:  # noqa: ANN401 - its own rows
         """Return what there is to read about a row. Runs in a thread."""
         raise NotImplementedError
+
+    def previews(self) -> bool:
+        """Return whether there is more to read about rows such as those shown."""
+        return True
 
     def note(self) -> str:
         """Return a word for the status line, such as how rows are grouped."""
@@ -147,7 +152,7 @@ class Listing(Asking):
         table = self.table
         hidden = bool(table.everything) and not table.shown
         for side in self.query(".side"):
-            side.set_class(not table.shown, "-nothing")
+            side.set_class(not table.shown or not self.previews(), "-nothing")
         if table.everything:
             self.query_one(".empty", Static).display = hidden
             table.display = not hidden
@@ -231,8 +236,8 @@ class Listing(Asking):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action can be done now: in the filter its key is a character."""
-        if action == "filter" and isinstance(self.focused, Input):
-            return False
+        if action in {"filter", "end_filter"}:
+            return (action == "end_filter") == isinstance(self.focused, Input)
         return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
@@ -249,10 +254,13 @@ class Listing(Asking):
             event.input.value = safe(event.value)
         self.table.filter(event.value)
 
-    @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self.query_one(Input).display = bool(self.table.words)
+    def action_end_filter(self) -> None:
+        """Go back to the list."""
         self.set_focus(self.table)  # at once, for the next key
+        self.call_later(self._hide_filter)  # the words may not have come all
+
+    def _hide_filter(self) -> None:
+        self.query_one(Input).display = bool(self.table.words)
 
     def step_back(self) -> bool:
         """Clear the filter if there is one."""
@@ -306,18 +314,9 @@ class Listing(Asking):
             (Choice(str(n) if n < 10 else "", heading, text), text) for n, (heading, text) in enumerate(values, 1)
         ]
 
-    def action_copy_part(self) -> None:
-        """Copy a value, the row or the whole list."""
-        copies = self.copies()
-
-        def chosen(choice: Choice | None) -> None:
-            for one, text in copies:
-                if one is not choice:
-                    continue
-                if choice.key == "t":
-                    self.take(COPIED, partial(self.bench.copy, what=choice.more))
-                else:
-                    self.bench.copy(text)
-
-        if copies:
-            self.bench.push_screen(Choose("Copy", [choice for choice, _ in copies]), chosen)
+    def copied(self, choice: Choice, text: str) -> None:
+        """Copy what was chosen; the whole list is read first."""
+        if choice.key == "t":
+            self.take(COPIED, partial(self.bench.copy, what=choice.more))
+        else:
+            super().copied(choice, text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import on, work
 from textual.message import Message
+from textual.widgets import Input
 
 from queries import WHOLE, Part, domains
 from tui.screens.listing import Listing
@@ -44,6 +45,8 @@ class Paging(Listing):
     """How to get more rows than can be taken along."""
 
     first = 0  # of the rows asked for
+    following: object = None  # the key of the row that the cursor is to stay on
+    reordered = False  # whether rows are asked for again as they have other places
     listed: Asked | None = None  # what the rows shown are of, whatever their places
     _summed: tuple[Asked, domains.Totals] | None = None  # the newest totals, and what they are of
 
@@ -58,6 +61,10 @@ class Paging(Listing):
     def ask_part(self, store: Store, asked: Asked) -> tuple[Sequence[Any], int]:
         """Return the rows of a part, and how many have its words. Runs in a thread."""
         raise NotImplementedError
+
+    def row_key(self, row: Any) -> object:  # noqa: ANN401 - its own rows
+        """Return what tells a row from others, before it is made a line."""
+        return self.key(row)
 
     def lines(self, store: Store, asked: Asked, rows: Sequence[Any]) -> Sequence[Any]:
         """Return rows with what else is shown of them. Runs in a thread."""
@@ -97,6 +104,11 @@ class Paging(Listing):
     def wants(self) -> Asked:
         """Return which rows are wanted."""
         table = self.table
+        row = table.row()
+        anew = self.reordered or (self.listed is not None and self.listed.version != self.bench.evidence.version)
+        # Whoever looks at the first row looks at whatever comes first.
+        follows = anew and row is not None and table.cursor > 0 and not table.pending
+        self.following = self.key(row) if follows else None
         order = "" if table.order_by is None else table.columns[table.order_by].order
         return super().wants()._replace(part=Part(table.words, order, table.descending, self.first, PAGE))
 
@@ -107,8 +119,30 @@ class Paging(Listing):
         if not rows and part.first:  # there are fewer than before
             part = part._replace(first=0)
             rows, matches = self.ask_part(store, asked._replace(part=part))
+        rows, part = self._followed(store, asked, rows, part, matches)
         everything = self.ask_part(store, asked._replace(part=Part(limit=1)))[1] if part.words else matches
         return Page(part, self.lines(store, asked, rows), matches, everything)
+
+    def _followed(
+        self, store: Store, asked: Asked, rows: Sequence[Any], part: Part, matches: int
+    ) -> tuple[Sequence[Any], Part]:
+        """Return the rows around the one that the cursor was on, should it have gone elsewhere."""
+        key = self.following
+        if key is None or any(self.row_key(row) == key for row in rows):
+            return rows, part
+        more = max(0, matches - len(self.table.shown))  # likely came before it
+        guess = part._replace(first=part.first + more)
+        near = self.ask_part(store, asked._replace(part=guess))[0] if more else ()
+        if any(self.row_key(row) == key for row in near):
+            return near, guess
+        if matches > TAKEN:
+            return rows, part
+        every = self.ask_part(store, asked._replace(part=part._replace(first=0, limit=None)))[0]
+        place = next((place for place, row in enumerate(every) if self.row_key(row) == key), None)
+        if place is None:
+            return rows, part
+        first = max(0, place - PAGE // 2)
+        return every[first : first + PAGE], part._replace(first=first)
 
     def list_page(
         self,
@@ -125,10 +159,22 @@ class Paging(Listing):
         """
         assert self.asked is not None  # this answers it
         before, self.listed = self.listed, self.asked._replace(part=page.part._replace(first=0))
+        self.reordered = False
         same = before is not None and before._replace(version=self.listed.version) == self.listed
         anew = moved or before != self.listed
         self.table.put(page.rows, page.part.first, page.matches, page.everything, columns, anew=anew, top=not same)
         self.say(answer, empty)
+
+    def restore(self, drawn: Asked) -> None:
+        """Go back to the filter and the order of the rows shown."""
+        super().restore(drawn)
+        self.first = drawn.part.first
+        words = self.table.restore()
+        entry = self.query_one(Input)
+        entry.display = bool(words)
+        with entry.prevent(Input.Changed):
+            entry.value = " ".join(words)
+        self.status()
 
     @on(PagedTable.Wanted)
     def _wanted(self, message: PagedTable.Wanted) -> None:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import on, work
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tui import keys
-from tui.text import idn, safe
+from tui.draw import content
+from tui.text import a_label, idn, safe
+from tui.widgets.entry import Entry
 from tui.widgets.table import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
 LISTED = 200  # matches that are listed; whoever wants another types more of it
+
+
+_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 
 
 class Command(NamedTuple):
@@ -30,6 +37,11 @@ class Command(NamedTuple):
     key: str = ""  # which key does it as well
     action: str = ""  # as Textual names it
     policy_domain: str = ""
+    also: str = ""  # further words by which it is found
+
+
+def _dim(row: Command) -> str:
+    return "dim" if row.policy_domain else ""
 
 
 class Palette(ModalScreen["Command | None"]):
@@ -54,15 +66,16 @@ class Palette(ModalScreen["Command | None"]):
     def compose(self) -> ComposeResult:
         """Yield a line to type in, and what matches it."""
         with Vertical():
-            yield Input(placeholder=self.hint, compact=True)
+            yield Entry(placeholder=self.hint, compact=True)
             table = Table(
                 (
                     Column("What", lambda row: row.words, least=20),
-                    Column("Key", lambda row: row.key or "domain", style=lambda row: "" if row.key else "dim"),
+                    Column("Key", lambda row: "domain" if row.policy_domain else row.key, style=_dim),
                 )
             )
             table.can_focus = False  # what is typed goes to the line
             yield table
+            yield Static(content("Nothing matches. A whole domain is taken as it is."), classes="none")
 
     def on_mount(self) -> None:
         """List everything, and ask for the domains."""
@@ -91,13 +104,21 @@ class Palette(ModalScreen["Command | None"]):
         """List what matches the words: first what begins with them."""
         typed = self.query_one(Input).value.casefold().strip()
         table = self.query_one(Table)
-        table.fill(self._matches(typed))
+        matches = self._matches(typed)
+        table.fill(matches)
         table.cursor = 0
+        table.display = bool(matches)
+        self.query_one(".none", Static).display = not matches
 
     def _matches(self, typed: str) -> list[Command]:
         words = typed.split()
-        found = [one for one in self.commands if all(word in one.words.casefold() for word in words)]
-        found.sort(key=lambda one: not one.words.casefold().startswith(typed))
+        found = [one for one in self.commands if all(word in f"{one.words} {one.also}".casefold() for word in words)]
+        found.sort(
+            key=lambda one: not (one.words.casefold().startswith(typed) or one.also.casefold().startswith(typed))
+        )
+        name = a_label(typed)
+        if _DOMAIN.fullmatch(name) and not any(one.policy_domain == name for one in self.commands):
+            return [*found[: LISTED - 1], Command(idn(name), policy_domain=name)]
         return found[:LISTED]
 
     @on(Input.Submitted)
@@ -109,6 +130,12 @@ class Palette(ModalScreen["Command | None"]):
     @on(Table.Opened)
     def _opened(self, event: Table.Opened) -> None:
         self.dismiss(event.row)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take characters that came before the line had the focus."""
+        if event.is_printable and event.character:
+            event.stop()
+            self.query_one(Input).insert_text_at_cursor(event.character)
 
     def action_go(self, rows: int) -> None:
         """Highlight another match."""

@@ -119,7 +119,7 @@ def _seen(one: policies.PolicySpan, before: policies.PolicySpan | None, evidence
     yield Said(f"{count(one.organizations, 'organization')}: {names}", indent=2)
     if one.policy_type == "sts":
         kind = drift.classify(one.canonical, one.last_day, evidence.published)
-        yield Said(f"{kind}: {drift.CLASSES[kind]}", style="" if kind == "current" else "dim", indent=2)
+        yield Said(f"{kind}: {evidence.meaning(kind)}", style="" if kind == "current" else "dim", indent=2)
     yield from _diff(before.canonical if before else None, one.canonical)
 
 

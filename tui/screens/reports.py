@@ -126,7 +126,7 @@ class ReportsScreen(Paging):
             return
         everything = answer.page.everything
         summed = content(count(everything, "report") if everything else "")
-        self.list_page(answer.page, summed, no_reports(self.bench, answer.newest))
+        self.list_page(answer.page, summed, no_reports(self.bench, answer.newest, self.within.policy_domain))
 
     def detail(self, row: reports.ReportRow) -> Content:
         """Return the whole id."""

@@ -36,6 +36,7 @@ class Line(NamedTuple):
     days: int  # that the window has
     holds: str  # mode and max_age
     kind: str  # what that policy is, a key of drift.CLASSES; "" if it told none
+    means: str  # the same in words
     silent_since: date | None
 
 
@@ -122,7 +123,8 @@ class SendersScreen(About, Listing):
             kind = drift.classify(mine.canonical, mine.day, evidence.published) if mine is not None else ""
             holds = f"{says.mode} {lasting(says.max_age)}" if says is not None else "-"
             marks = strip(days.get(one.organization, ()), window[0])
-            lines.append(Line(one, marks, window[1], holds, kind, silent_since(one, evidence.settled)))
+            means = evidence.meaning(kind) if kind else ""
+            lines.append(Line(one, marks, window[1], holds, kind, means, silent_since(one, evidence.settled)))
         return lines
 
     def show(self, answer: Senders | None) -> None:
@@ -136,8 +138,6 @@ class SendersScreen(About, Listing):
 
     def detail(self, row: Line) -> Content:
         """Return what the row has no room for."""
-        from tlsrpt.enforce import drift  # noqa: PLC0415 - as above
-
         one = row.sender
         tlsa = f"   tlsa {one.tlsa_successful:,} ok, {one.tlsa_failed:,} failed"
         silent = f"   silent since {row.silent_since}, though it reported regularly" if row.silent_since else ""
@@ -148,7 +148,7 @@ class SendersScreen(About, Listing):
             ),
             content(
                 f"{one.sts_failed:,} failed, {one.would_block:,} would block   ",
-                f"holds {row.holds}, {row.kind}: {drift.CLASSES[row.kind]}" if row.kind else "told no policy",
+                f"holds {row.holds}, {row.kind}: {row.means}" if row.kind else "told no policy",
                 tlsa if one.tlsa_successful or one.tlsa_failed else "",
             ),
         )

@@ -13,13 +13,15 @@ from tui import keys, pictures
 from tui.draw import content, stacked
 from tui.evidence import window_words
 from tui.screens.about import About
+from tui.screens.choose import Choice
 from tui.screens.plan import PlanScreen
-from tui.text import PROSE
+from tui.text import PROSE, idn
 from tui.widgets.brief import Brief
 from tui.widgets.canvas import Canvas
 from tui.words import COLOURS, count
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.content import Content
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from tlsrpt.store import Store
 
 MARGIN = 3  # cells beside the pictures: two blanks and the scroll bar
-ORGANIZATIONS = 12  # that the calendar has a line for
-HOSTS = 8  # MXs that the heat map has a line for
-MARKS = 8  # that are told in words
+ORGANIZATIONS = 60  # that the calendar has a line for
+HOSTS = 30  # MXs that the heat map has a line for
+MARKS = 20  # that are told in words
 BEFORE = 30  # days before those in sight on which a policy is no news
 
 
@@ -115,7 +117,7 @@ class TimelineScreen(About):
         """Draw it, and point at the newest day with a report if the day pointed at is out of sight."""
         self.told = answer
         if answer is not None and not (self.here and answer.since <= self.here <= answer.until):
-            self.here = max(answer.days, default=answer.until)
+            self.here = max(answer.days, default=None)
         self._draw()
 
     def explain(self, reason: str) -> None:
@@ -142,7 +144,7 @@ class TimelineScreen(About):
             self.query_one(".status", Static).update(content())
             return
         assert told is not None
-        canvas.draw(drawn(told, self.here, self.size.width - MARGIN, blocks=self.bench.blocks))
+        canvas.draw(drawn(told, self.here or told.until, self.size.width - MARGIN, blocks=self.bench.blocks))
         self.query_one(".answer", Static).update(_day(told, self.here or told.until))
         self.query_one(".status", Static).update(content(self._where(told)))
         if self.focused is None:
@@ -160,14 +162,27 @@ class TimelineScreen(About):
 
     def action_day(self, days: int) -> None:
         """Point at another day; beyond the edge the days move on by half a screen."""
-        if self.told is not None and self.here is not None:
-            self._point(self.here + timedelta(days=days))
+        if self.told is not None:
+            self._point((self.here or self.told.until) + timedelta(days=days))
+
+    def on_click(self, event: events.Click) -> None:
+        """Point at the day that is clicked on, in whichever picture; open it when it is pointed at."""
+        canvas, told = self.query_one(Canvas), self.told
+        if told is None or event.widget not in {canvas, *canvas.children}:
+            return
+        axis = pictures.days(told.since, told.until, self.size.width - MARGIN, told.settled)
+        day = axis.at(event.screen_x - canvas.content_region.x)
+        if day is not None and day == self.here:
+            self.action_open()
+        elif day is not None:
+            self._point(day)
 
     def action_failing(self, direction: int) -> None:
         """Point at the next day in sight with failures."""
-        told, here = self.told, self.here
-        if told is None or here is None:
+        told = self.told
+        if told is None:
             return
+        here = self.here or told.until
         failing = [day for day, one in told.days.items() if one.failed and (day - here).days * direction > 0]
         if failing:
             self._point(min(failing) if direction > 0 else max(failing))
@@ -191,9 +206,10 @@ class TimelineScreen(About):
 
     def action_open(self) -> None:
         """Go to the failures of the day that is pointed at."""
-        told, here = self.told, self.here
-        if told is None or here is None:
+        told = self.told
+        if told is None:
             return
+        here = self.here or told.until
         if here not in told.days:
             self.bench.notify(f"{here}: no report")
         elif not told.days[here].failed:
@@ -206,13 +222,18 @@ class TimelineScreen(About):
         self.bench.push_screen(PlanScreen(self.policy_domain, top=self.top))
 
     def taken(self, form: str) -> str:
-        """Return the pictures as text."""
+        """Return the pictures as text, below what they are of."""
         del form
-        return f"{self.query_one(Canvas).text()}\n"
+        return f"{idn(self.policy_domain)}, {self.standing()}\n\n{self.query_one(Canvas).text()}\n"
 
     def action_copy(self) -> None:
         """Copy the pictures."""
         self.bench.copy(self.query_one(Canvas).text())
+
+    def copies(self) -> list[tuple[Choice, str]]:
+        """Return what can be copied here: the pictures."""
+        text = self.query_one(Canvas).text()
+        return [(Choice("t", "Text", count(len(text.splitlines()), "line")), text)]
 
     def action_timeline(self) -> None:
         """Stay: this is where the days are."""

@@ -58,6 +58,8 @@ class PagedTable(Table):
         super().__init__(columns, key=key)
         self._known: dict[int, Line] = {}  # by place
         self._count = 0  # rows that the filter leaves
+        self._later = 0  # rows by which the cursor is to move once they are there
+        self._put = self.order_by, self.descending, self.words  # that the rows shown are of
 
     def put(
         self,
@@ -80,6 +82,7 @@ class PagedTable(Table):
             self.columns = tuple(columns)
             self.order_by, self.descending = None, False
             anew = top = True
+        self._put = self.order_by, self.descending, self.words
         row = self.shown[self.cursor] if self.cursor < len(self.shown) else None
         if anew or len(self._known) > _HELD:
             self._known = {}
@@ -91,6 +94,9 @@ class PagedTable(Table):
             same = (place for place, line in self._known.items() if line.key == row.key)
             self.set_reactive(PagedTable.cursor, next(same, self.cursor))
         self._arrange()
+        later, self._later = self._later, 0
+        if later:
+            self._go(self.cursor + later)
 
     def fill(
         self,
@@ -101,6 +107,13 @@ class PagedTable(Table):
         """Show these rows and no others."""
         del key  # is that of the beginning
         self.put(rows, 0, len(rows), len(rows), columns, anew=True, top=False)
+
+    def restore(self) -> tuple[str, ...]:
+        """Go back to the order and the words that the rows shown are of, and return these words."""
+        self.order_by, self.descending, self.words = self._put
+        self.pending = False
+        self._arrange()
+        return self.words
 
     def revise(self, change: Callable[[Row], Row]) -> None:
         """Show the same rows with what else is known of them meanwhile."""
@@ -113,13 +126,21 @@ class PagedTable(Table):
             self.words, self.pending = wanted, True
             self.post_message(self.Changed())
 
+    def _go(self, place: int) -> None:
+        """Move the cursor, among rows that are still asked for once they are there."""
+        if self.pending:
+            self._later += place - self.cursor
+        else:
+            super()._go(place)
+
     def sorts(self, column: Column) -> bool:
         """Return whether the store can sort by a column."""
         return bool(column.order)
 
     def _sort(self, column: int | None, *, descending: bool | None = None) -> None:
-        self.pending = True
+        before = self.order_by, self.descending
         super()._sort(column, descending=descending)
+        self.pending = self.pending or before != (self.order_by, self.descending)
 
     def _arrange(self) -> None:
         """Fit the columns and keep the cursor among the rows."""
@@ -145,9 +166,15 @@ class PagedTable(Table):
 
     def unknown(self) -> int | None:
         """Return the place of the first row in sight that is not known."""
+        return next((place for place in self._in_sight() if place not in self._known), None)
+
+    def in_sight(self) -> Sequence[Line]:
+        """Return the rows in sight that are known."""
+        return [self._known[place] for place in self._in_sight() if place in self._known]
+
+    def _in_sight(self) -> range:
         top = self.scroll_offset.y
-        in_sight = range(top, min(top + self.size.height, self._count))
-        return next((place for place in in_sight if place not in self._known), None)
+        return range(top, min(top + self.size.height, self._count))
 
     def _want(self) -> None:
         place = self.unknown()

@@ -185,6 +185,10 @@ class Table(ScrollView, can_focus=True):
             for place, column in enumerate(self.columns)
         ]
 
+    def headings(self) -> list[str]:
+        """Return the headings of the columns that can be seen."""
+        return [column.heading for column, size in zip(self.columns, self._widths, strict=True) if size >= 0]
+
     # Drawing
 
     def on_resize(self) -> None:
@@ -262,11 +266,8 @@ class Table(ScrollView, can_focus=True):
             self.post_message(self.Opened(row))
 
     def action_sort(self) -> None:
-        """Sort by the next column in sight; after the last one, as the rows came."""
-        places = [
-            None,
-            *(place for place, size in enumerate(self._widths) if size >= 0 and self.sorts(self.columns[place])),
-        ]
+        """Sort by the next column, in sight or not; after the last one, as the rows came."""
+        places = [None, *(place for place, column in enumerate(self.columns) if self.sorts(column))]
         here = places.index(self.order_by) if self.order_by in places else 0
         self._sort(places[(here + 1) % len(places)])
 
@@ -276,8 +277,10 @@ class Table(ScrollView, can_focus=True):
         return True
 
     def action_reverse(self) -> None:
-        """Turn the order round."""
-        if self.order_by is not None:
+        """Turn the order round, or begin to sort."""
+        if self.order_by is None:
+            self.action_sort()
+        else:
             self._sort(self.order_by, descending=not self.descending)
 
     def sort_by(self, heading: str, *, descending: bool) -> None:
@@ -298,7 +301,9 @@ class Table(ScrollView, can_focus=True):
         """Highlight the row clicked on; open it when it is highlighted; sort by the heading."""
         if event.y == 0:
             place = self._column_at(event.x)
-            if place is None or self.sorts(self.columns[place]):
+            if place is not None and place == self.order_by:
+                self.action_reverse()
+            elif place is None or self.sorts(self.columns[place]):
                 self._sort(place)
             return
         place = event.y - 1 + self.scroll_offset.y
