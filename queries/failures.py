@@ -127,8 +127,8 @@ def series(store: Store, scope: Scope = EVERYTHING) -> list[Series]:
 def series_part(store: Store, scope: Scope, part: Part, *, began: date | None = None) -> tuple[list[Series], int]:
     """Return a part of the failure series of a scope, in that order or another, and how many have its words.
 
-    Words are looked for in impact, cause, MX, domain and last day. The order is a field of Series, but not the last
-    one. With `began` only series count that began on that UTC day or later.
+    Words are looked for in impact, cause, MX, domain, last day and organizations. The order is a field of Series, but
+    not the last one. With `began` only series count that began on that UTC day or later.
     """
     return part_of(store, "failures_series", Series, part, scope, began=began)
 

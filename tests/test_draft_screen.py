@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from screen import agree, press, settled, text, until
+from screen import agree, lines, press, settled, text, until
 from stories import POISONS, SAMPLED, TODAY, sample_store
 from test_checked import seen
 from test_published_screen import STRANGE, looked_at, of_org
+from textual.events import Key
 
 from tlsrpt.published import FetchFacts
 from tui.app import Workbench
@@ -155,3 +156,28 @@ async def test_more_than_senders_read_is_said_to_be_too_large(kept: Path) -> Non
         screen.draft.load_text("mx: a.example\n" * 6_000)
         await settled(pilot)
         assert "larger than 64 KiB: senders stop reading there" in text(app)
+
+
+async def test_a_key_before_the_policy_is_there_is_not_taken_for_a_draft(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], SAMPLED))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.push_screen(DraftScreen("example.com", top="domains"))
+        await until(pilot, lambda: isinstance(app.screen, DraftScreen))
+        app.post_message(Key("x", "x"))
+        await settled(pilot)
+        screen = app.screen
+        assert isinstance(screen, DraftScreen)
+        assert written(screen)[:4] == SERVED[:4]
+        await press(pilot, "x", "ctrl+r")
+        assert written(screen)[:4] == SERVED[:4]
+
+
+async def test_the_policy_is_copied_and_the_footer_names_keys_that_do_something(kept: Path) -> None:
+    app = Workbench(Evidence(kept, [], SAMPLED))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await drafting(pilot, "example.com")
+        assert lines(app)[-1].endswith("Esc Back  Ctrl+P More  F1 Help  Ctrl+Q Quit")
+        await press(pilot, "escape", "y")
+        assert app.clipboard == screen.draft.text
+        assert "y Copy" in lines(app)[-1]

@@ -20,6 +20,7 @@ from tui.evidence import Evidence
 from tui.screens.base import Asking
 from tui.screens.failures import FailuresScreen
 from tui.screens.form import Form
+from tui.screens.help import HelpScreen
 from tui.screens.palette import LISTED, Palette
 from tui.screens.readiness import ReadinessScreen
 from tui.widgets.table import Table
@@ -370,3 +371,40 @@ async def test_a_small_screen_shows_choices_too(tmp_path: Path) -> None:
         await press(pilot, "W", "6", "Y", "1")
         assert app.days is None
         assert app.clipboard.endswith(".example")
+
+
+async def test_the_palette_finds_what_the_footer_calls_a_key_and_leads_to_every_screen(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for words, seen in (
+            ("help", ""),
+            ("timeline", "example.org > timeline"),
+            ("plan", "example.org > plan"),
+            ("draft", "example.org > draft"),
+            ("checklist", "example.org > readiness"),
+            ("every report", "all domains > reports"),
+        ):
+            await pilot.press("colon")
+            await type_in(pilot, words)
+            await press(pilot, "enter")
+            if words == "help":
+                assert isinstance(app.screen, HelpScreen)
+            else:
+                assert seen in lines(app)[0]
+            while len(app.screen_stack) > 1:
+                await press(pilot, "escape")
+
+
+async def test_a_domain_that_nothing_is_known_of_can_be_gone_to(database: Path) -> None:
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("D")
+        await domains_listed(pilot, app)
+        await type_in(pilot, "nothing like that")
+        assert "Nothing matches." in text(app)
+        await pilot.press("ctrl+u")
+        await type_in(pilot, "Bücher.example")
+        await press(pilot, "enter")
+        assert "xn--bcher-kva.example > readiness" in lines(app)[0]

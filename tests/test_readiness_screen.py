@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -148,14 +149,14 @@ async def test_a_question_is_answered_by_the_same_key_and_the_answer_taken_back(
         names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
         await press(pilot, *["down"] * names.index("C42"))
         assert "the key a or `tlsrpt answer" in text(app)
-        await refused(pilot, "a", "perhaps", "", "", "me")
-        await fill(pilot, "Yes", "", "", "me")
+        await refused(pilot, "a", "perhaps", "", "me", "")
+        await fill(pilot, "y", "", "me", "")
         await press(pilot, "enter")
         assert isinstance(app.screen, CriterionScreen)
         assert "PASS: C42" in text(app)
         # There too, and it counts though both answers are of the same moment.
         await press(pilot, "a")
-        await fill(pilot, "no", "provider moves", "2026-04-09", "me")
+        await fill(pilot, "no", "provider moves", "me", "2026-04-09")
         assert "WARN: C42" in text(app)
         assert "no: provider moves, me, planned on 2026-04-09" in text(app)
         for question, after in (("no: provider moves", "PASS: C42"), ("no change planned: yes", "not answered")):
@@ -254,3 +255,27 @@ async def test_the_rows_behind_a_criterion_lead_to_the_report(kept: Path) -> Non
         names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
         await press(pilot, *["down"] * names.index("C24"), "enter", "enter")
         assert "Report ID" in text(app)
+
+
+async def test_parts_of_a_plan_are_copied_one_by_one(kept: Path) -> None:
+    app = bench(kept)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "end", "P", "Y")
+        assert "2. Put the polic…web server first version: STSv1" in text(app)
+        await pilot.press("1")
+        await settled(pilot)
+        assert app.clipboard.split("\n")[:2] == ["version: STSv1", "mode: enforce"]
+        await press(pilot, "Y", "3")
+        assert re.fullmatch(r'_mta-sts.example.com. 3600 IN TXT "v=STSv1; id=\w+"', app.clipboard)
+
+
+async def test_rows_of_a_criterion_lead_to_what_they_are_about(kept: Path) -> None:
+    app = bench(kept)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, "down", "enter")
+        names = [line.row.name for line in app.screen.query_one("Table").shown]  # type: ignore[attr-defined]
+        await press(pilot, "enter", "enter")  # C05, which a look found
+        assert "example.org > published" in lines(app)[0]
+        await press(pilot, "escape", "escape", "home", *["down"] * names.index("C26"), "enter", "enter")
+        assert "example.org > google.com" in lines(app)[0]
+        assert "[2 Failures]" in lines(app)[0]

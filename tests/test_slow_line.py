@@ -17,6 +17,7 @@ from queries import Scope
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
+from tui.screens.paging import Paging
 from tui.screens.palette import Palette
 from tui.screens.reports import ReportsScreen
 from tui.widgets.table import Table
@@ -94,3 +95,32 @@ async def test_the_cursor_stays_on_its_row_wherever_that_goes(tmp_path: Path) ->
         after = app.screen.query_one(Table).row()
         assert (before, status(app)[:4]) != (None, "1/55")
         assert after == before
+
+
+async def test_a_question_that_is_stopped_leaves_what_is_shown_as_it_was(stores: dict[str, Path]) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        before = text(app)
+        screen = app.screen
+        assert isinstance(screen, Paging)
+        for keys in (["s"], ["b"], ["w"], ["slash", "z", "z"]):
+            with pytest.MonkeyPatch.context() as patch:
+                asked: list[object] = []
+                patch.setattr(type(screen), "ask", lambda *wanted: asked.append(wanted))  # noqa: B023 - used at once
+                for key in keys:
+                    await pilot.press(key)
+                await until(pilot, lambda: bool(asked))  # noqa: B023 - likewise
+                screen.waiting = 0.5
+                if keys[0] == "slash":
+                    await pilot.press("enter")
+                await press_alone(pilot, "escape")
+            await settled(pilot)
+            assert text(app) == before
+
+
+async def press_alone(pilot: Pilot[None], key: str) -> None:
+    """Press a key while a question is asked."""
+    await pilot.press(key)
+    await pilot.pause()

@@ -297,7 +297,8 @@ def _connect(path: Path, *, write: bool, until: float, stopped: Callable[[], boo
             return duckdb.connect(str(path), read_only=not write, config=config)
         except duckdb.Error as error:
             if "Could not set lock" not in str(error):
-                raise StoreError(f"{path} cannot be opened: {_first_line(error)}") from error
+                what = "if it is damaged, put it aside and load or fetch the reports again"
+                raise StoreError(f"{path} cannot be opened: {_first_line(error)}; {what}") from error
             if stopped():
                 until = min(until, time.monotonic() + _LAST)
             if time.monotonic() > until:

@@ -178,6 +178,7 @@ class Workbench(App[None]):
             "mailboxes": MailboxesScreen,
         }
         self.loader: Worker[None] | None = None  # what reads files, or again what was refused
+        self.path = ""  # that could not be loaded, to be mended
         self.secrets: dict[str, str] = {}  # passwords asked for, by mailbox; kept nowhere else
 
     def get_default_screen(self) -> Screen[None]:
@@ -186,6 +187,7 @@ class Workbench(App[None]):
 
     def on_mount(self) -> None:
         """Begin in the background, once the first frame is there."""
+        self.set_class(not self.blocks, "-ascii")
         if not self.is_headless and sys.platform != "win32":
             self._heed_signals()
         self.call_after_refresh(self._begin)
@@ -322,7 +324,9 @@ class Workbench(App[None]):
             return
         words = "A report, a mail, an archive, an mbox, a Maildir, or a folder of them"
         place = "memory, with the files given" if self.evidence.paths else "the store"
-        self.push_screen(Form(f"Read into {place}", Field("Path", hint="~/reports"), words=words), self._load_these)
+        self.push_screen(
+            Form(f"Read into {place}", Field("Path", self.path, "~/reports"), words=words), self._load_these
+        )
 
     def _stop_loading(self, yes: bool | None) -> None:  # noqa: FBT001 - as a question ends
         if yes and self.loader is not None:
@@ -331,6 +335,7 @@ class Workbench(App[None]):
     def _load_these(self, given: tuple[str, ...] | None) -> None:
         if given is not None and given[0]:
             self.progress = "loading"
+            self.path = given[0]
             self.loader = self.load_path(given[0])
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="load")
@@ -377,6 +382,7 @@ class Workbench(App[None]):
         from tui.progress import summed_up  # noqa: PLC0415 - not needed for the first frame
 
         self.loader = None
+        self.path = ""
         self.progress = ""
         self.notify(summed_up(message.summary), title="Loaded")
         self.changed()
@@ -472,6 +478,8 @@ class Workbench(App[None]):
 
         # Textual takes NO_COLOR for itself.
         environment = {} if self.colour else {"NO_COLOR": "1"}
+        if "LESS" not in os.environ:
+            environment["LESS"] = "-S"  # rows of a list stay rows
         try:
             program = exporting.program_of(*names, otherwise=otherwise)
             with self.suspend():

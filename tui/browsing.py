@@ -14,7 +14,7 @@ from tui import keys
 from tui.text import a_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -70,15 +70,26 @@ def _theme() -> str:
     return THEMES.get(named, "")
 
 
+_POSIX = frozenset({"C", "POSIX"})
+
+
 def _blocks() -> bool:
     """Return whether the terminal shows block characters: it takes UTF-8, and nobody asks for ASCII."""
+    asked = os.environ.get("TLSRPT_ASCII", "")
     terminal = sys.__stderr__
     assert terminal is not None
     if codecs.lookup(terminal.encoding).name != "utf-8":
         # A character that the terminal cannot show becomes one that takes as much room.
         terminal.reconfigure(errors="replace")
         return False
-    return os.environ.get("TLSRPT_ASCII", "") in {"", "0"}
+    return asked == "0" or (asked == "" and not _is_posix(os.environ))
+
+
+def _is_posix(environment: Mapping[str, str]) -> bool:
+    """Return whether the locale knows of ASCII alone; Python itself sets LC_CTYPE to a UTF-8 one then (PEP 538)."""
+    if everything := environment.get("LC_ALL"):
+        return everything in _POSIX
+    return environment.get("LC_CTYPE", "") in {"", "C.UTF-8", "C.utf8", "UTF-8"} and environment.get("LANG") in _POSIX
 
 
 def _interactive(paths: Sequence[str]) -> bool:

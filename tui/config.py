@@ -241,4 +241,6 @@ def complaint(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key"
+    if first["type"] == "string_pattern_mismatch" and first["loc"][-1] == "[key]":
+        return f"{key.removesuffix('.[key]')}: a name has up to 64 letters, digits and . _ @ -, and begins with one"
     return f"{key}: {first['msg'].removeprefix('Value error, ')}"

@@ -26,18 +26,23 @@ FORMS = {".csv": "csv", ".json": "json", ".md": "markdown", ".txt": "table"}
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
-def tabulated(rows: Sequence[object], columns: Sequence[Column]) -> plain.Table:
-    """Return rows of a list with all its columns: figures and days as they are, else what is seen."""
+def tabulated(rows: Sequence[object], columns: Sequence[Column], form: str) -> plain.Table:
+    """Return rows of a list with all its columns, as a form has them: figures and days as they are, else what is seen.
+
+    Rates are exact for programs alone.
+    """
     fields = tuple(column.name() for column in columns)
     return plain.Table(
-        [{field: _value(column, row) for field, column in zip(fields, columns, strict=True)} for row in rows],
+        [{field: _value(column, row, form) for field, column in zip(fields, columns, strict=True)} for row in rows],
         fields,
         fields,
     )
 
 
-def _value(column: Column, row: object) -> object:
+def _value(column: Column, row: object, form: str) -> object:
     value = column.value(row)
+    if isinstance(value, float) and form not in {"csv", "json"}:
+        return column.text(row)
     exact = column.show is None or column.right or isinstance(value, date)
     return value if exact else column.text(row)
 

@@ -495,10 +495,11 @@ def _accepted(store: Store, words: Sequence[str], now: datetime) -> str:
 
 
 def _answered(store: Store, words: Sequence[str], now: datetime) -> str:
-    policy_domain, name, said, note, on, who = words
-    day = _moment(on)
+    policy_domain, name, said, note, who, *planned = words
+    day = _moment("".join(planned))
+    yes_or_no = {"y": "yes", "n": "no"}.get(said.lower(), said.lower())
     given = _answer(
-        policy_domain, name, said.lower(), note=note, who=said_by(who), on=day.date() if day else None, now=now
+        policy_domain, name, yes_or_no, note=note, who=said_by(who), on=day.date() if day else None, now=now
     )
     decisions.answer(store, given)
     return _in_words(given)

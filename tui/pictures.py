@@ -35,6 +35,7 @@ class Glyphs(NamedTuple):
 
     bar: str  # eighths of a cell, least first
     other: str
+    both: str  # a row that has to stand for both
     clean: str  # a report without a failure
     longer: str  # a day of a report of several days
     side: str
@@ -48,8 +49,8 @@ class Glyphs(NamedTuple):
     steps: str  # between rungs passed, and before those to come
 
 
-BLOCKS = Glyphs("▁▂▃▄▅▆▇█", "░", "·", "-", "│", "└", "─", "╌", "▲", "░▒▓█", "▁▂▃▄▅▆▇█", "●◆○", "━╌")
-ASCII = Glyphs("########", ":", ".", "-", "|", "+", "-", "=", "^", ".:*#", ".-+#", "xo ", "=-")
+BLOCKS = Glyphs("▁▂▃▄▅▆▇█", "░", "▒", "·", "-", "│", "└", "─", "╌", "▲", "░▒▓█", "▁▂▃▄▅▆▇█", "●◆○", "━╌")
+ASCII = Glyphs("########", ":", "%", ".", "-", "|", "+", "-", "=", "^", ".:*#", ".-+#", "xo ", "=-")
 
 
 class Days(NamedTuple):
@@ -117,7 +118,7 @@ def bars(
 ) -> list[Content]:
     """Return a bar a day under a title, from 0 to the most; below a day without a report there is no axis.
 
-    Where both parts are there, each has a row at least, so that a bar never hides one of them.
+    Where both parts are there, each has a row at least, or they share the only one: a bar never hides one of them.
     """
     most = max((bar.blocked + bar.other for bar in amounts.values()), default=0)
     lines = [content((title, "bold"), f"   {_most(amounts, most)}")]
@@ -129,6 +130,8 @@ def bars(
             eighths, other = heights.get(day, (0, 0))
             if eighths > row * 8:
                 return glyphs.bar[min(eighths - row * 8, 8) - 1], style
+            if not eighths and other and amounts[day].blocked:
+                return (glyphs.both, style) if row < other else (" ", "")
             return (glyphs.other, COLOURS["warn"]) if row < other else (" ", "")
 
         lines.append(_line(axis, label, mark, chart=True))
@@ -150,7 +153,7 @@ def _rows(bar: Bar, most: int, height: int) -> tuple[int, int]:
         return 0, 0
     if not bar.other:
         return max(1, ceil(bar.blocked * height * 8 / most)), 0
-    rows = max(ceil(total * height / most), 2 if bar.blocked and height > 1 else 1)
+    rows = max(ceil(total * height / most), 1)
     blocked = min(max(1, round(bar.blocked * rows / total)), rows - 1) if bar.blocked else 0
     return blocked * 8, rows
 

@@ -91,7 +91,8 @@ def _holders(holders: Sequence[Sees]) -> Iterator[Said]:
     yield Said("Who works from which policy", style="heading")
     for one in holders[:_SHOWN]:
         words = f"{one.organization}: {one.mode}, max_age {lasting(one.max_age)}, {one.kind}, told {one.day}"
-        yield Said(f"{words}; sees a change by {moment(one.typical)}, {moment(one.latest)} at the latest", " ")
+        latest = f", {moment(one.latest)} at the latest" if one.latest != one.typical else ""
+        yield Said(f"{words}; sees a change by {moment(one.typical)}{latest}", " ")
     if len(holders) > _SHOWN:
         yield Said(f"and {len(holders) - _SHOWN:,} more", style="dim", indent=2)
 

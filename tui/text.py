@@ -181,6 +181,15 @@ def a_label(name: str) -> str:
     return name
 
 
+def sought(words: str) -> tuple[str, ...]:
+    """Return words to look for as the store has them: lower-case, internationalised names as A-labels.
+
+    >>> sought("Bücher.example testing")
+    ('xn--bcher-kva.example', 'testing')
+    """
+    return tuple(word if word.isascii() else a_label(word) for word in words.casefold().split())
+
+
 def wrap(text: str, size: int) -> list[str]:
     """Return safe `text` as lines of at most `size` cells, broken between words where there are any.
 

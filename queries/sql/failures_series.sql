@@ -50,6 +50,10 @@ fresh AS (
     AND ($mx IS NULL OR mx_key = $mx)
   GROUP BY policy_domain, cause, mx_key HAVING min(day) >= $began
 ),
+tellers AS (
+  SELECT policy_domain, cause, mx_key, string_agg(organization, chr(10)) AS told_by
+  FROM told WHERE len($words) > 0 GROUP BY policy_domain, cause, mx_key
+),
 matched AS (
   SELECT scoped.*, days, last_day,
     CASE $order WHEN 'failed_session_count' THEN failed_session_count WHEN 'organizations' THEN organizations
@@ -59,9 +63,11 @@ matched AS (
   FROM scoped
   JOIN lasted ON scoped.policy_domain = lasted.policy_domain AND scoped.cause = lasted.cause
     AND scoped.mx_key = lasted.mx_key
+  LEFT JOIN tellers ON scoped.policy_domain = tellers.policy_domain AND scoped.cause = tellers.cause
+    AND scoped.mx_key = tellers.mx_key
   WHERE len(list_filter($words, lambda word: NOT contains(
       lower(concat_ws(chr(10), impact, scoped.cause, CASE scoped.mx_key WHEN '*' THEN 'no MX' ELSE scoped.mx_key END,
-        scoped.policy_domain, last_day)), word))) = 0
+        scoped.policy_domain, last_day, told_by)), word))) = 0
     AND ($began IS NULL OR (scoped.policy_domain, scoped.cause, scoped.mx_key) IN (
       SELECT (policy_domain, cause, mx_key) FROM fresh))
 ),

@@ -92,7 +92,8 @@ def _not_looked(evidence: Evidence) -> Found:
     if not evidence.looks:
         return Found("UNKNOWN", "never looked at", remedy)
     hours = int((evidence.now - evidence.looks[0].checked_at).total_seconds() // 3600)
-    return Found("UNKNOWN", f"last look {hours} h ago, limit {FRESH.days * 24} h", remedy)
+    age = f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
+    return Found("UNKNOWN", f"last look {age} ago, limit {FRESH.days * 24} h", remedy)
 
 
 def _by_findings(

@@ -92,7 +92,7 @@ def _told(one: Series) -> str:
 def _again(one: Series) -> str:
     """Return the first reasons why a series recurs."""
     more = len(one.recurring) - _REASONS
-    return "; ".join(one.recurring[:_REASONS]) + (f"; {more} more" if more > 0 else "")
+    return "; ".join(one.recurring[:_REASONS]) + (f"; {more} more such" if more > 0 else "")
 
 
 def _basis(found: Iterable[Series]) -> tuple[str, ...]:

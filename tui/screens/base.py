@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tui.app import Workbench
 
 SLOW = 0.3  # seconds after which a question shows that it runs
+WIDEST = 100  # cells of a text that is taken along
 AGAIN = 0.1  # seconds between two interruptions of one that goes on
 TOPS = (("domains", "1 Domains"), ("failures", "2 Failures"), ("refused", "3 Refused"), ("mailboxes", "4 Mail"))
 
@@ -55,19 +56,21 @@ class Asked(NamedTuple):
 class Answered(Message):
     """An answer, and what it answers."""
 
-    def __init__(self, asked: Asked, answer: object) -> None:
+    def __init__(self, asked: Asked, answer: object, turn: int = 0) -> None:
         super().__init__()
         self.asked = asked
         self.answer = answer
+        self.turn = turn
 
 
 class Unanswered(Message):
     """No answer, and why."""
 
-    def __init__(self, asked: Asked, reason: str) -> None:
+    def __init__(self, asked: Asked, reason: str, turn: int = 0) -> None:
         super().__init__()
         self.asked = asked
         self.reason = reason
+        self.turn = turn
 
 
 class Asking(Screen[None]):
@@ -84,6 +87,7 @@ class Asking(Screen[None]):
         self.drawn: Asked | None = None  # what the screen shows the answer to
         self.days_drawn: int | None = None  # the window of that
         self.waiting = 0.0  # seconds that a slow question has been asked for, 0 without one
+        self.turn = 0  # goes up with each question, as the same may be asked again after it was given up
         self._asking: Callable[[], bool] | None = None  # interrupts the question that runs
 
     @property
@@ -175,7 +179,7 @@ class Asking(Screen[None]):
     def taken(self, form: str) -> str:
         """Return what is shown, safe, as a file with one of these endings has it."""
         del form
-        return written(self.query_one(Page).paragraphs)
+        return written(self.query_one(Page).paragraphs, min(WIDEST, self.size.width))
 
     def take(self, form: str, use: Callable[[str], None]) -> None:
         """Use what is shown in this form; a long list has to be read first."""
@@ -307,7 +311,8 @@ class Asking(Screen[None]):
             self._interrupt()
             self.asked = wanted
             self.waiting = 0.0
-            self.ask(wanted)
+            self.turn += 1
+            self.ask(wanted, self.turn)
             self.set_timer(SLOW, partial(self._still_asking, wanted, SLOW))
 
     def _still_asking(self, asked: Asked, waited: float) -> None:
@@ -353,7 +358,7 @@ class Asking(Screen[None]):
             self.bench.set_timer(AGAIN, partial(self._give_up, interrupt))
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="ask")
-    def ask(self, asked: Asked) -> None:
+    def ask(self, asked: Asked, turn: int) -> None:
         """Find the answer and send it."""
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
 
@@ -361,9 +366,9 @@ class Asking(Screen[None]):
             store = self.bench.evidence.store()
             answer = None if store is None else self._answer(store, asked)
         except StoreError as error:
-            self.post_message(Unanswered(asked, str(error)))
+            self.post_message(Unanswered(asked, str(error), turn))
         else:
-            self.post_message(Answered(asked, answer))
+            self.post_message(Answered(asked, answer, turn))
 
     def _answer(self, store: Store, asked: Asked) -> object:
         """Return the answer, from one connection that can be interrupted."""
@@ -377,7 +382,7 @@ class Asking(Screen[None]):
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
-        if message.asked == self.asked:
+        if message.asked == self.asked and message.turn == self.turn:
             self.waiting = 0.0
             self.show(message.answer)
             self.drawn, self.days_drawn = message.asked, self.bench.days
@@ -385,7 +390,7 @@ class Asking(Screen[None]):
 
     @on(Unanswered)
     def _unanswered(self, message: Unanswered) -> None:
-        if message.asked == self.asked:
+        if message.asked == self.asked and message.turn == self.turn:
             self.asked = None
             self.waiting = 0.0
             self.bench.fail(message.reason)

@@ -56,6 +56,7 @@ class Choose(ModalScreen["Choice | None"]):
         """List the choices, as high as they are many."""
         table = self.query_one(Table)
         table.styles.height = len(self.choices) + 1
+        table.at_once = True
         table.fill(self.choices)
         table.cursor = self.at
 

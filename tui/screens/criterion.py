@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widgets import Static
@@ -111,18 +112,25 @@ class CriterionScreen(Deciding):
         self.ask_for_fix(self.policy_domain, "", "")
 
     def open(self, row: Any) -> None:  # noqa: ANN401 - a numbered Fact
-        """Go to the report that the row is from."""
-        if row[1].report is None:
-            self.bench.notify("This row is from no single report")
-        else:
+        """Go to the report that the row is from, else to what was looked at or reported."""
+        about, scope = row[1].about, Scope(policy_domain=self.policy_domain)
+        if row[1].report is not None:
             self.bench.push_screen(ReportScreen(row[1].report, top=self.top))
+        elif self.state is not None and self.state.criterion.kind == "live":
+            self.bench.look_at(self.policy_domain, top=self.top)
+        else:
+            self.bench.look_into(replace(scope, organization=about) if "." in about and " " not in about else scope)
+
+
+_KEYS = {"answer": "a", "acknowledge": "a", "fix": "f", "failures": "x"}  # by the command that does the same
 
 
 def remedy(state: State) -> str:
-    """Return what to do about a criterion; a question is answered by a key too."""
-    if state.criterion.kind == "answer":
-        return state.remedy.replace("`tlsrpt", "the key a or `tlsrpt", 1)
-    return state.remedy
+    """Return what to do about a criterion, with the key that does it where there is one."""
+    text = state.remedy
+    for command, key in _KEYS.items():
+        text = text.replace(f"`tlsrpt {command} ", f"the key {key} or `tlsrpt {command} ", 1)
+    return text
 
 
 def explained(state: State) -> list[Said]:

@@ -69,13 +69,10 @@ class Deciding(Listing):
         title = f"{state.name} {state.criterion.title} of {idn(policy_domain)}"
         name = Field("Name", hint="this user")
         if state.criterion.kind == "answer":
-            fields = [
-                Field("Answer", hint="yes or no"),
-                Field("Note", hint="more about it"),
-                Field("Planned", hint="YYYY-MM-DD, of a change that is planned"),
-                name,
-            ]
-            self.ask_and_decide("answer", about, f"Answer {title}", fields, f"Yes: {state.criterion.passes}")
+            planned = [Field("Planned", hint="YYYY-MM-DD, of the change")] if state.name == "C42" else []
+            fields = [Field("Answer", hint="yes or no"), Field("Note", hint="more about it"), name, *planned]
+            words = f"Yes: {state.criterion.passes.removeprefix('answered yes: ')}"
+            self.ask_and_decide("answer", about, f"Answer {title}", fields, words)
         elif state.is_warning:
             fields = [Field("Reason"), name, Field("Expires", hint="YYYY-MM-DD, at most 14 days")]
             self.ask_and_decide("acknowledge", about, f"Accept {title}", fields, state.reason)

@@ -82,6 +82,7 @@ class DraftScreen(DomainPage):
         if answer is None:
             self.query_one(Page).say(paged(*unknown(self.policy_domain, "Esc goes back; there ")))
             return
+        self.draft.cursor_blink = False
         untouched = self.draft.text == self.begun
         self.ground, self.begun = answer, answer.text
         if untouched:

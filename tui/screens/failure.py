@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual.widgets import Static
 
-from queries import Scope, decisions, failures
+from queries import Scope, failures
 from tlsrpt.knowledge import IMPACTS, commands, explain
 from tui import keys
 from tui.draw import content, stacked
@@ -91,7 +91,8 @@ class FailureScreen(Deciding):
 
     def question(self, store: Store, scope: Scope) -> Found:
         """Return the series over the scope, the reports behind it, and whose fault it is."""
-        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+        from queries import decisions  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+        from tui import judging  # noqa: PLC0415 - likewise
 
         series = self.series
         with store.reading():

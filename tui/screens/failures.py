@@ -376,7 +376,7 @@ class FailuresScreen(Paging):
             return
         narrow = GROUPINGS[self.shown - 1].narrow
         if narrow is None:
-            self.bench.notify("Nothing narrower: r lists the reports")
+            self.action_reports()  # nothing is narrower
         else:
             self.bench.look_into(narrow(self.within, row.key))
 
@@ -437,4 +437,5 @@ def _summed(totals: domains.Totals) -> Content:
         (f"{totals.would_block:,} would block", "bold $text-error" if totals.would_block else ""),
         (f"   tlsa {totals.tlsa_failed:,} failed" if totals.tlsa_failed else "", "$text-warning"),
         f"   no policy {totals.no_policy_failed:,} failed" if totals.no_policy_failed else "",
+        f"   {totals.claims:,} of {count(totals.reports, 'report')} are claims" if totals.claims else "",
     )

@@ -289,7 +289,8 @@ class Listing(Asking):
                 *([column.text(row) for column in columns] for row in rows),
             ]
             return "\n".join("\t".join(row) for row in cells)
-        return plain.written(exporting.tabulated(rows, columns), exporting.FORMS[form], None)
+        name = exporting.FORMS[form]
+        return plain.written(exporting.tabulated(rows, columns, name), name, None)
 
     def _row_text(self) -> str:
         table = self.table

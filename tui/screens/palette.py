@@ -73,6 +73,7 @@ class Palette(ModalScreen["Command | None"]):
                     Column("Key", lambda row: "domain" if row.policy_domain else row.key, style=_dim),
                 )
             )
+            table.at_once = True
             table.can_focus = False  # what is typed goes to the line
             yield table
             yield Static(content("Nothing matches. A whole domain is taken as it is."), classes="none")

@@ -88,7 +88,7 @@ class ReadinessScreen(Deciding):
         accepted = row.acknowledged
         lines = [content(row.reason)]
         if row.remedy and row.state != "PASS":
-            lines.append(content(("Do: ", "bold"), remedy(row)))
+            lines.insert(0, content(("Do: ", "bold"), remedy(row)))  # why stands in the row, as far as there is room
         if accepted is not None:
             lines.append(content(f"Accepted until {accepted.expires_at.date()} by {accepted.name}: {accepted.reason}"))
         return stacked(*lines)

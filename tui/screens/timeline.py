@@ -272,7 +272,7 @@ def drawn(told: Days, here: date | None, room: int, *, blocks: bool = True) -> l
         day: pictures.Bar(one.would_block, max(0, one.sts_failed - one.would_block)) for day, one in told.days.items()
     }
     sessions = {day: pictures.Bar(one.sts_successful + one.sts_failed) for day, one in told.days.items()}
-    title = f"Failed, {glyphs.bar[-1]} would block {glyphs.other} otherwise"
+    title = f"Failed, {glyphs.bar[-1]} would block {glyphs.other} otherwise {glyphs.both} both"
     lines = pictures.bars(axis, title, failed, 4, glyphs, COLOURS["bad"])
     signs = f"Sessions under sts (gap: no report, {glyphs.late} not settled)"
     lines += pictures.bars(axis, signs, sessions, 2, glyphs)

@@ -17,7 +17,6 @@ from tui.widgets.scrolling import Scrolling
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
     from textual.binding import BindingType
 
 
@@ -43,21 +42,23 @@ class Page(Scrolling, ScrollView, can_focus=True):
         self.labels = labels
         self.grows = grows  # as high as its text, up to the max-height of its style
         self._lines: list[Line] = []
+        self._width = 0  # that they are wrapped to
 
     def say(self, paragraphs: Sequence[Said]) -> None:
         """Show these paragraphs, from the same place on if there is one."""
         self.paragraphs = list(paragraphs)
         self._flow()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Wrap anew."""
-        if event.size.width != event.virtual_size.width or not self._lines:
+        if self.size.width != self._width:
             self._flow()
 
     def _flow(self) -> None:
         room = self.size.width - 2
         if room < 1:
             return
+        self._width = self.size.width
         self._lines = [line for said in self.paragraphs for line in flowed(said, room, self.labels)]
         self.virtual_size = Size(self.size.width, len(self._lines))
         if self.grows:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 from textual.geometry import Size
 from textual.message import Message
 
+from tui.text import sought
 from tui.widgets.table import Line, Row, Table
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class PagedTable(Table):
 
     def filter(self, words: str) -> None:
         """Have only the rows with all these words listed."""
-        if self.words != (wanted := tuple(words.casefold().split())):
+        if self.words != (wanted := sought(words)):
             self.words, self.pending = wanted, True
             self.post_message(self.Changed())
 

@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import keys
-from tui.text import Cut, cell, pad, safe, width
+from tui.text import Cut, cell, pad, safe, sought, width
 from tui.widgets.fit import Need, fit
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class Table(ScrollView, can_focus=True):
     cursor = reactive(0, repaint=False)
     """Place of the highlighted row among those shown."""
 
+    at_once = False
+    """Whether a click opens a row that is not highlighted yet."""
+
     pending = False
     """Whether order or filter are not yet those of the rows shown."""
 
@@ -138,7 +141,7 @@ class Table(ScrollView, can_focus=True):
 
     def filter(self, words: str) -> None:
         """Show only the rows with all these words in columns that can be seen."""
-        self.words = tuple(words.casefold().split())
+        self.words = sought(words)
         self._arrange()
         self.post_message(self.Changed())
 
@@ -311,6 +314,8 @@ class Table(ScrollView, can_focus=True):
             self.action_open()
         elif place < len(self.shown):
             self.cursor = place
+            if self.at_once:
+                self.action_open()
 
     def _column_at(self, x: int) -> int | None:
         end = 1
