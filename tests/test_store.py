@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -366,6 +367,36 @@ def test_readers_do_not_wait_for_each_other(tmp_path: Path) -> None:
     for reader in readers:
         reader.join()
     assert not met.broken
+
+
+def test_the_umask_is_as_before_whichever_of_several_threads_ends_last(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s.duckdb", create=True)
+    before = os.umask(0o022)
+    first, second = ExitStack(), ExitStack()
+    try:
+        inside = threading.Barrier(2, timeout=20)
+        threads = [threading.Thread(target=_reads, args=(store, inside)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # Entered and left crosswise, as threads may.
+        for stack in (first, second):
+            stack.enter_context(module._private_files(tmp_path / "s.duckdb"))
+        assert os.umask(0o077) == 0o077
+        first.close()
+        assert os.umask(0o077) == 0o077
+        second.close()
+        assert os.umask(0o022) == 0o022
+    finally:
+        first.close()
+        second.close()
+        os.umask(before)
+
+
+def _reads(store: Store, inside: threading.Barrier) -> None:
+    with store.reading():
+        inside.wait()
 
 
 def test_a_killed_writer_leaves_what_it_committed_and_no_lock(tmp_path: Path) -> None:

@@ -315,11 +315,33 @@ def _private_files(path: Path) -> Iterator[None]:
     with suppress(OSError):
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
-    before = os.umask(0o077)
-    try:
+    with _PRIVATE:
         yield
-    finally:
-        os.umask(before)
+
+
+class _Umask:
+    """A umask for the whole process, while any of its threads is inside: the last one out puts back the former."""
+
+    def __init__(self, umask: int) -> None:
+        self._umask = umask
+        self._before = 0
+        self._inside = 0
+        self._changing = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._changing:
+            if not self._inside:
+                self._before = os.umask(self._umask)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changing:
+            self._inside -= 1
+            if not self._inside:
+                os.umask(self._before)
+
+
+_PRIVATE = _Umask(0o077)
 
 
 class Gate:
