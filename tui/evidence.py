@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from queries import EVERYTHING, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from loaders import Status, Summary
+    from tlsrpt.enforce.blast import Damage
     from tlsrpt.store import Store
 
 # Days; None is all of them. A report is about a day that is over, so that today alone would always be empty.
 WINDOWS: tuple[int | None, ...] = (2, 7, 14, 30, 90, None)
+DAMAGES = 500  # domains of which it is kept whose fault what fails there is
 USUAL = 30  # days, when the store has reports in them
 
 
@@ -34,6 +36,7 @@ class Evidence:
         self.paths = tuple(paths)  # in memory if there are any
         self.as_of = as_of
         self.version = 0  # goes up when there may be new answers
+        self._damages: dict[tuple[int, str], Mapping[tuple[str, str], Damage]] = {}
         self._store: Store | None = None
         self._lock = Lock()
         self._written = self._last_write()
@@ -84,6 +87,20 @@ class Evidence:
         store = self.store()
         found = [] if store is None else reports.newest(store, limit=1)
         return found[0].report if found else None
+
+    def damages(self, store: Store, policy_domain: str) -> Mapping[tuple[str, str], Damage]:
+        """Return what fails at a domain and whose fault it is, by cause and MX; found once for what is known now.
+
+        Raises StoreError.
+        """
+        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
+
+        asked = self.version, policy_domain
+        if asked not in self._damages:
+            if len(self._damages) >= DAMAGES:
+                self._damages.clear()
+            self._damages[asked] = judging.damages(store, policy_domain, self.now())
+        return self._damages[asked]
 
     def today(self) -> date:
         """Return the day that windows end at."""

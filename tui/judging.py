@@ -382,29 +382,24 @@ def details_page(store: Store, policy_domain: str, now: datetime) -> list[Said]:
     return judged.details(whole(store, policy_domain, now))
 
 
-def fault_of(store: Store, policy_domain: str, cause: str, mx_key: str, now: datetime) -> str:
-    """Return whose fault a series is and why, "" if it is not among what is judged. Raises StoreError.
+def damages(store: Store, policy_domain: str, now: datetime) -> dict[tuple[str, str], Damage]:
+    """Return what fails at a domain and whose fault that is, by cause and MX. Raises StoreError.
 
     A configuration at fault keeps nobody from the failures: it is told where verdicts are.
     """
-    one = _damages(store, policy_domain, now).get((cause, mx_key))
-    if one is None:
-        return ""
-    return f"{one.fault.fault} ({one.status}): {'; '.join(one.fault.facts) or 'nothing more is known'}"
-
-
-def faults(store: Store, policy_domain: str, now: datetime) -> dict[tuple[str, str], str]:
-    """Return whose fault each series of a domain is, in a word, by cause and MX. Raises StoreError."""
-    return {series: one.fault.fault for series, one in _damages(store, policy_domain, now).items()}
-
-
-def _damages(store: Store, policy_domain: str, now: datetime) -> dict[tuple[str, str], Damage]:
     try:
         used, wanted = config.parameters()
     except click.ClickException:
         return {}
     told = judged.full(readiness.judge(store, policy_domain, now, wanted), used)
     return {(one.cause, one.mx_key): one for one in (*told.blast.damages, *told.other)}
+
+
+def fault(one: Damage | None) -> str:
+    """Return whose fault a series is and why, "" if it is not among what is judged."""
+    if one is None:
+        return ""
+    return f"{one.fault.fault} ({one.status}): {'; '.join(one.fault.facts) or 'nothing more is known'}"
 
 
 def _configured() -> tuple[str, Parameters]:

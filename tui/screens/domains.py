@@ -336,10 +336,9 @@ class DomainsScreen(Paging):
 
     def _faults(self, store: Store, named: Sequence[failures.Series]) -> dict[Place, str]:
         """Return in a word whose fault some series are."""
-        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
-
-        now = self.bench.evidence.now()
-        return {one[:3]: judging.fault_of(store, *one[:3], now).partition(" ")[0].upper() for one in named}
+        evidence = self.bench.evidence
+        found = {one[:3]: evidence.damages(store, one.policy_domain).get((one.cause, one.mx_key)) for one in named}
+        return {series: damage.fault.fault.upper() for series, damage in found.items() if damage is not None}
 
     def _headline(self, board: Board) -> Content:
         return headline(board, self.news, self.bench.evidence.today())

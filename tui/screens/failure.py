@@ -96,9 +96,8 @@ class FailureScreen(Deciding):
 
         series = self.series
         with store.reading():
-            fault = judging.fault_of(
-                store, series.policy_domain, series.cause, series.mx_key, self.bench.evidence.now()
-            )  # fmt: skip
+            damages = self.bench.evidence.damages(store, series.policy_domain)
+            fault = judging.fault(damages.get((series.cause, series.mx_key)))
             fixes = [
                 one
                 for one in decisions.fixes(store, Scope(policy_domain=series.policy_domain))

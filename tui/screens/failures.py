@@ -288,7 +288,6 @@ class FailuresScreen(Paging):
     def judge(self, version: int, names: Sequence[str]) -> None:
         """Find whose faults the series of some domains are."""
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
-        from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
         worker = get_current_worker()
         with suppress(StoreError):  # the question itself says what is wrong
@@ -298,7 +297,8 @@ class FailuresScreen(Paging):
             for name in names:
                 if worker.is_cancelled:
                     return
-                found = judging.faults(store, name, self.bench.evidence.now())
+                damages = self.bench.evidence.damages(store, name)
+                found = {series: one.fault.fault for series, one in damages.items()}
                 self.post_message(self.FaultsCame(version, name, found))
 
     @on(FaultsCame)
@@ -359,7 +359,8 @@ class FailuresScreen(Paging):
         series = row.series
         within = replace(self.scope(), policy_domain=series.policy_domain, cause=series.cause, mx=series.mx_key)
         with store.reading():
-            fault = judging.fault_of(store, *series[:3], self.bench.evidence.now())
+            damages = self.bench.evidence.damages(store, series.policy_domain)
+            fault = judging.fault(damages.get((series.cause, series.mx_key)))
             rows = failures.evidence(store, within)
         return [
             *explained(series, fault)[:SAID],
