@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import textual._wait
+from textual.scroll_view import ScrollView
+from textual.widget import Widget
 from textual.widgets._toast import Toast
 
 from tui.screens.base import Asking
 from tui.screens.help import HelpScreen
 from tui.screens.listing import Listing
 from tui.screens.paging import Paging
+from tui.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +45,19 @@ def text(app: Workbench) -> str:
     return "\n".join(lines(app)) + "\n"
 
 
+def _lacks_scroll_bar(widget: ScrollView | Canvas) -> bool:
+    """Return whether a widget is about to have a scroll bar, or to have none any more."""
+    if not widget.is_on_screen or not widget.styles.scrollbar_size_vertical:
+        return False
+    return (widget.virtual_size.height > widget.container_size.height) != widget.show_vertical_scrollbar
+
+
 def _at_rest(app: Workbench) -> bool:
     if any(not worker.is_finished for worker in app.workers):
         return False
     screen = app.screen
+    if any(_lacks_scroll_bar(widget) for widget in screen.query(Widget) if isinstance(widget, ScrollView | Canvas)):
+        return False
     if app._resize_event is not None or screen._layout_required:
         return False
     if not app._disable_notifications and len(app._notifications) != len(screen.query(Toast)):
