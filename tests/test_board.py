@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import datetime, time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from screen import lines, press, settled, text, until
@@ -16,7 +19,11 @@ from tlsrpt.enforce.evidence import Fix
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
+from tui.remembered import Remembered
 from tui.screens.reports import ReportsScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +154,50 @@ async def test_without_a_report_about_a_domain_that_is_said_though_there_are_oth
             open_it(Scope(policy_domain="nobody.example"))
             await settled(pilot)
             assert "No report about nobody.example." in text(app)
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from tlsrpt.store import Store
+with Store.open(Path(sys.argv[1])).writing():
+    print("holding", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """Yield a store, and a process that writes to it until its standard input is closed."""
+    database = stored(tmp_path / "s.duckdb", write(tmp_path / "r", small()))
+    run = [sys.executable, "-c", HOLDS, str(database)]
+    with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holding\n"
+        yield database, holder
+
+
+async def test_a_store_that_is_in_use_at_the_start_is_read_once_it_is_free(
+    held: tuple[Path, subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlsrpt.store.PATIENCE", 0.1)
+    monkeypatch.setattr("tui.app.LOOK_AGAIN", 0.05)
+    database, holder = held
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: f"is in use by process {holder.pid}" in text(app))
+        assert holder.stdin is not None
+        holder.stdin.close()
+        await until(pilot, lambda: "17 of 552 sessions would block" in text(app))
+        await settled(pilot)
+
+
+async def test_the_head_counts_what_was_refused_wherever_one_begins(tmp_path: Path) -> None:
+    folder = write(tmp_path / "r", small())
+    (folder / "bad.json").write_text('{"policies": 1}', encoding="utf-8")
+    database = stored(tmp_path / "s.duckdb", folder)
+    app = Workbench(Evidence(database, as_of=TODAY), start=Remembered("senders", "example.org"))
+    async with app.run_test(size=(120, 24)) as pilot:
+        await settled(pilot)
+        assert "example.org > senders" in lines(app)[0]
+        assert "3 Refused (1)" in lines(app)[0]

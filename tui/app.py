@@ -100,9 +100,10 @@ class Workbench(App[None]):
     class Ready(Message):
         """The evidence can be asked."""
 
-        def __init__(self, days: int | None) -> None:
+        def __init__(self, days: int | None, refused: int) -> None:
             super().__init__()
             self.days = days
+            self.refused = refused
 
     class Reading(Message):
         """Paths are being read."""
@@ -237,7 +238,7 @@ class Workbench(App[None]):
 
     # Evidence
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="begin")
+    @work(thread=True, exit_on_error=False, group="begin")
     def begin(self) -> None:
         """Open the store, or read the paths into memory."""
         from loaders import SourceError  # noqa: PLC0415 - duckdb and pydantic wait for the first frame
@@ -246,7 +247,7 @@ class Workbench(App[None]):
         worker = get_current_worker()
         try:
             wanted = self.start.days if self.start.has_window else USUAL
-            self.post_message(self.Ready(self.evidence.first_window(wanted)))
+            self.post_message(self.Ready(self.evidence.first_window(wanted), self.evidence.refused()))
             if self.evidence.paths:
                 from tui.progress import now_and_then  # noqa: PLC0415 - with what reads files, which a store needs not
 
@@ -266,6 +267,7 @@ class Workbench(App[None]):
     def _is_ready(self, message: Ready) -> None:
         self.ready = True
         self.broken = ""
+        self.refused = message.refused
         self.progress = "reading" if self.evidence.paths else ""
         self.set_reactive(Workbench.days, message.days)
         self.changed()
@@ -401,7 +403,8 @@ class Workbench(App[None]):
 
     def _look_again(self) -> None:
         if self.broken:
-            self.begin()
+            if all(worker.is_finished for worker in self.workers if worker.group == "begin"):
+                self.begin()
         elif self.evidence.changed():
             self.changed()
 

@@ -127,6 +127,13 @@ class Evidence:
         found = store is not None and domains.totals(store, self.scope(wanted)).reports
         return wanted if found else None
 
+    def refused(self) -> int:
+        """Return how many deliveries the store could not read. Raises StoreError."""
+        from queries import Part, deliveries  # noqa: PLC0415 - asked once, in a thread
+
+        store = None if self.paths else self.store()
+        return 0 if store is None else deliveries.refused_part(store, Part(limit=1))[1]
+
     def changed(self) -> bool:
         """Return whether somebody wrote to the store since the last call."""
         if self.paths:

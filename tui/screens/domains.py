@@ -140,8 +140,8 @@ def _pane(line: Line) -> Content:
         return content()
     lines = [
         content(
-            (f"{idn(line.domain.policy_domain)}: {weighed.verdict}", COLOURS[VERDICT_STYLES[weighed.verdict]]),
-            f"   {weighed.tally}",
+            (weighed.verdict, COLOURS[VERDICT_STYLES[weighed.verdict]]),
+            f"   {weighed.tally}   {idn(line.domain.policy_domain)}",
         )
     ]
     for row in weighed.first:
