@@ -83,7 +83,9 @@ def test_the_rows_behind_a_criterion_take_two_keys(database: Path) -> None:
 
 def test_what_broke_yesterday_takes_no_key_the_list_of_that_day_three_and_the_fix_one_more(database: Path) -> None:
     with Job(["--database", str(database)]) as job:
-        job.read("Worst OURS starttls-not-supported at mx2.clinic.example", "Nothing new since 03-18.* on 03-19")
+        job.read(
+            "Held back now: OURS starttls-not-supported at mx2.clinic.example", "Nothing new since 03-18.* on 03-19"
+        )
         assert job.keys == 0
         job.key("2")
         job.read("by series")
@@ -99,7 +101,7 @@ def test_what_broke_yesterday_takes_no_key_the_list_of_that_day_three_and_the_fi
 
 def test_two_keys_lead_to_the_failing_mx_its_fault_its_senders_and_the_fix(database: Path) -> None:
     with Job(["--database", str(database)]) as job:
-        job.read("Worst OURS")
+        job.read("Held back now: OURS")
         job.key("2")
         job.read("by series", ">would-block .* ours ", "transient .* passing")  # whose fault each is
         job.key("\r")

@@ -478,7 +478,7 @@ def headline(board: Board, news: News | None, today: date) -> Content:
     if not totals.reports:
         return content()
     old = _is_old(board.newest, today)
-    said = [_would_block(totals, news, "was held back then" if old else "is held back now")]
+    said = [_would_block(totals, news, "then" if old else "now")]
     if old and board.newest is not None:
         words = f"No report since {board.newest}: what stands here is {(today - board.newest).days:,} days old"
         said.append(content((words, "$text-warning")))
@@ -515,7 +515,7 @@ def _new(news: News, since: date) -> Content:
     return content(f"{news.new:,} new (2) since {month_day(since)}{which}", *_named(news.newest, news.faults))
 
 
-def _would_block(totals: domains.Totals, news: News | None, held: str) -> Content:
+def _would_block(totals: domains.Totals, news: News | None, when: str) -> Content:
     evaluated = totals.sts_successful + totals.sts_failed
     if not totals.would_block and (news is None or not news.summary.blocking):
         words = (
@@ -531,14 +531,14 @@ def _would_block(totals: domains.Totals, news: News | None, held: str) -> Conten
         return stacked(content((blocked, "bold $text-error")), content("Worst: being looked for"))
     series = count(news.summary.blocking, "series", "series")
     worst = news.worst
+    when = f"{when} at {news.held:,} domains, worst" if news.held > 1 else when
     return stacked(
         content(
             (blocked, "bold $text-error"),
-            (f"; mail {held}", "bold $text-error") if news.held else "",
-            f", {series}" if news.held else f", in {series} (2)",
+            f", in {series} (2)",
         ),
         content(
-            "Worst ",
+            (f"Held back {when}: ", "bold $text-error") if news.held else "Worst ",
             *_named(worst, news.faults),
             f": {count(worst.failed_session_count, 'session')}, {count(worst.organizations, 'organization')}",
         )

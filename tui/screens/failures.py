@@ -433,10 +433,13 @@ def _summed(totals: domains.Totals) -> Content:
     if not totals.reports:
         return content()
     sessions = totals.sts_successful + totals.sts_failed
-    return content(
+    said = content(
         f"{totals.sts_failed:,} of {count(sessions, 'sts session')} failed, ",
         (f"{totals.would_block:,} would block", "bold $text-error" if totals.would_block else ""),
-        (f"   tlsa {totals.tlsa_failed:,} failed" if totals.tlsa_failed else "", "$text-warning"),
-        f"   no policy {totals.no_policy_failed:,} failed" if totals.no_policy_failed else "",
-        f"   {totals.claims:,} of {count(totals.reports, 'report')} are claims" if totals.claims else "",
     )
+    others = content(
+        (f"tlsa {totals.tlsa_failed:,} failed   " if totals.tlsa_failed else "", "$text-warning"),
+        f"no policy {totals.no_policy_failed:,} failed   " if totals.no_policy_failed else "",
+        f"{totals.claims:,} of {count(totals.reports, 'report')} are claims" if totals.claims else "",
+    )
+    return stacked(said, others) if others.plain else said
