@@ -184,7 +184,7 @@ async def test_a_store_that_is_in_use_at_the_start_is_read_once_it_is_free(
     database, holder = held
     app = bench(database)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: f"is in use by process {holder.pid}" in text(app))
+        await until(pilot, lambda: f"process {holder.pid}" in text(app))
         assert holder.stdin is not None
         holder.stdin.close()
         await until(pilot, lambda: "17 of 552 sessions would block" in text(app))
