@@ -340,7 +340,7 @@ def ladder(mode: str | None, max_age: int | None, glyphs: Glyphs) -> list[Conten
             pieces.append((f" {glyphs.steps[0 if number <= passed else 1] * 2} ", "$text-muted"))
         sign = glyphs.rungs[1 if number == here else 0 if number < passed else 2]
         pieces.append((f"[{sign}] {name}", "bold $text-accent" if number == here else ""))
-    signs = f"[{glyphs.rungs[0]}] passed  [{glyphs.rungs[1]}] here  [{glyphs.rungs[2]}] to come"
+    signs = f"[{glyphs.rungs[0]}] behind  [{glyphs.rungs[1]}] here  [{glyphs.rungs[2]}] to come"
     return [
         content(("Testing, enforce, a longer max_age", "bold"), f"   {signs}"),
         content(*pieces),

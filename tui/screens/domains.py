@@ -114,7 +114,9 @@ def _failed(line: Line) -> str:
 
 
 def _verdict(line: Line) -> str:
-    return VERDICTS[line.weighed.verdict] if line.weighed else "…" if line.sought else "-"
+    if line.weighed is None:
+        return f"{'…' if line.sought else '-':<{_WIDEST}}"  # columns stay where they are when verdicts come
+    return VERDICTS[line.weighed.verdict]
 
 
 def _verdict_style(line: Line) -> str:
@@ -158,6 +160,7 @@ def _place(line: Line) -> int:
     return _PLACES[line.weighed.verdict] if line.weighed else len(_PLACES)
 
 
+_WIDEST = max(map(len, VERDICTS.values()))
 _PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
 
 

@@ -40,12 +40,15 @@ SAID = 8  # paragraphs of an explanation that stand below the list
 SENDERS = 20  # rows of evidence below them
 
 
+SOUGHT = "…      "  # as wide as most faults, so that columns stay where they are
+
+
 class Line(NamedTuple):
     """A series and its last days."""
 
     series: failures.Series
     strip: str
-    fault: str = "…"  # whose it is, in a word
+    fault: str = SOUGHT  # whose it is, in a word
 
 
 class Found(NamedTuple):
@@ -60,7 +63,7 @@ class Found(NamedTuple):
 
 # Faults as they stand in a column.
 _FAULTS = {"transient": "passing", "undetermined": "?", "": "-"}
-_FAULT_STYLES = {"ours": "bad", "sender": "good", "passing": "dim", "-": "dim", "…": "dim"}
+_FAULT_STYLES = {"ours": "bad", "sender": "good", "passing": "dim", "-": "dim", SOUGHT: "dim"}
 
 
 def _at(line: Line) -> str:
@@ -268,7 +271,7 @@ class FailuresScreen(Paging):
     def _whose(self, series: failures.Series) -> str:
         found = self.faults.get(series.policy_domain)
         if found is None:
-            return "…"
+            return SOUGHT
         fault = found.get((series.cause, series.mx_key), "")
         return _FAULTS.get(fault, fault)
 

@@ -174,8 +174,9 @@ class Listing(Asking):
             elif isinstance(first, int) and not column.right:  # words that have an order of their own
                 up, down = "worst first", "best first"
             parts.append(f"sorted by {column.heading}, {down if table.descending else up}")
-        if table.everything:
-            parts.append(self.note())
+        if table.everything and (note := self.note()):
+            # What the marks mean is known by then, and half of it tells nothing.
+            parts += [note] if len("   ".join([*parts, note])) < self.size.width - 1 or not parts[1:] else []
         words = content("   ".join(part for part in parts if part))
         self.query_one(".status", Static).update(words, layout=False)
 
