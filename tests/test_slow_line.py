@@ -17,6 +17,7 @@ from queries import Scope
 from tlsrpt.store import Store
 from tui.app import Workbench
 from tui.evidence import Evidence
+from tui.screens.form import Form
 from tui.screens.paging import Paging
 from tui.screens.palette import Palette
 from tui.screens.reports import ReportsScreen
@@ -58,10 +59,14 @@ async def test_keys_of_one_packet_act_in_their_order(stores: dict[str, Path]) ->
         await burst(pilot, "ctrl+u", *"domain-2", "enter", "j", "j")
         assert status(app).startswith("3/")
         assert "filter: domain-2 " in status(app)
-        await press(pilot, "escape")
-        await burst(pilot, ":", *"reports")
+        await burst(pilot, "escape", "2", "j", "1", ":", *"reports")
         await until(pilot, lambda: isinstance(app.screen, Palette))
         assert app.screen.query_one(Input).value == "reports"
+        assert "[1 Domains]" in lines(app)[0]
+        await press(pilot, "escape")
+        await burst(pilot, "L", *"/nowhere")
+        await until(pilot, lambda: isinstance(app.screen, Form))
+        assert app.screen.query_one(Input).value == "/nowhere"
 
 
 async def test_a_second_click_on_a_heading_turns_the_order_round(stores: dict[str, Path]) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual import on, work
 from textual.app import App
+from textual.events import Event, Key
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Input, TextArea
@@ -505,6 +506,18 @@ class Workbench(App[None]):
 
     # Keys
 
+    async def on_event(self, event: Event) -> None:
+        """Run what a key is bound to before the next one comes, wherever no text is typed.
+
+        Textual runs it once the key has been to the widget that has the focus and back. On a slow line keys come
+        several at once, and one would go to a screen that another before it is about to leave.
+        """
+        if isinstance(event, Key) and not event.is_forwarded and not isinstance(self.focused, Input | TextArea):
+            for at_once in (True, False):
+                if await self._check_bindings(event.key, priority=at_once):
+                    return
+        await super().on_event(event)
+
     def action_top(self, name: str) -> None:
         """Go to one of the first screens."""
         here = self.screen
@@ -582,16 +595,6 @@ class Workbench(App[None]):
     def action_choose_domain(self) -> None:
         """Choose the domain that the screen is about."""
         self._choose((), "another domain")
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Return whether an action can be done now: where one types, the key of the palette is a character."""
-        if action == "find" and isinstance(self.focused, Input | TextArea):
-            return False
-        return super().check_action(action, parameters)
-
-    def action_find(self) -> None:
-        """Choose among all that can be done here, and all domains."""
-        self.action_palette()
 
     def action_palette(self) -> None:
         """Choose among all that can be done here, and all domains."""

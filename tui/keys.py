@@ -236,16 +236,12 @@ def bindings(*places: str) -> list[BindingType]:
     # Textual is not there when the command line or the docs read this list.
     from textual.binding import Binding  # noqa: PLC0415 - see above
 
-    # What is typed into comes before the list gets its key, so that words typed at once are not taken for keys.
-    found: list[BindingType] = []
-    for key in KEYS:
-        for name in key.keys.split(",") if key.place in places else ():
-            action = "find" if name == "colon" else key.action
-            found.append(Binding(name, action, key.meaning, show=False, priority=action in {"find", "screen.filter"}))
-    # So does the end of what is typed.
+    # The end of what is typed comes before the line that it is typed into gets the key.
     ends = {"listing": "screen.end_filter", "form": "screen.next"}
-    found += [Binding("enter", ends[place], show=False, priority=True) for place in places if place in ends]
-    return found
+    return [
+        *(Binding(key.keys, key.action, key.meaning, show=False) for key in KEYS if key.place in places),
+        *(Binding("enter", ends[place], show=False, priority=True) for place in places if place in ends),
+    ]
 
 
 def footer(screen: str) -> list[Key]:

@@ -14,6 +14,7 @@ from tui.text import safe
 from tui.widgets.entry import Entry
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -57,6 +58,13 @@ class Form(ModalScreen["tuple[str, ...] | None"]):
             entry.cursor_blink = False
         first = next((entry for entry in inputs if not entry.value), inputs[0])
         self.set_focus(first)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take characters that came before a field had the focus."""
+        if event.is_printable and event.character and self.focused is None:
+            event.stop()
+            inputs = list(self.query(Input))
+            next((entry for entry in inputs if not entry.value), inputs[0]).insert_text_at_cursor(event.character)
 
     def action_next(self) -> None:
         """Go to the next field, after the last one end."""

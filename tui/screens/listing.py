@@ -236,9 +236,9 @@ class Listing(Asking):
     # Filtering
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Return whether an action can be done now: in the filter its key is a character."""
-        if action in {"filter", "end_filter"}:
-            return (action == "end_filter") == isinstance(self.focused, Input)
+        """Return whether an action can be done now: Enter ends the filter where that is typed."""
+        if action == "end_filter":
+            return isinstance(self.focused, Input)
         return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
@@ -258,10 +258,14 @@ class Listing(Asking):
     def action_end_filter(self) -> None:
         """Go back to the list."""
         self.set_focus(self.table)  # at once, for the next key
-        self.call_later(self._hide_filter)  # the words may not have come all
+        self.table.hold()
+        self.query_one(Input).call_later(self._typed_all)  # after the characters that came before
 
-    def _hide_filter(self) -> None:
-        self.query_one(Input).display = bool(self.table.words)
+    def _typed_all(self) -> None:
+        entry = self.query_one(Input)
+        self.table.filter(entry.value)
+        entry.display = bool(self.table.words)
+        self.table.release()
 
     def step_back(self) -> bool:
         """Clear the filter if there is one."""

@@ -59,7 +59,6 @@ class PagedTable(Table):
         super().__init__(columns, key=key)
         self._known: dict[int, Line] = {}  # by place
         self._count = 0  # rows that the filter leaves
-        self._later = 0  # rows by which the cursor is to move once they are there
         self._put = self.order_by, self.descending, self.words  # that the rows shown are of
 
     def put(
@@ -95,9 +94,7 @@ class PagedTable(Table):
             same = (place for place, line in self._known.items() if line.key == row.key)
             self.set_reactive(PagedTable.cursor, next(same, self.cursor))
         self._arrange()
-        later, self._later = self._later, 0
-        if later:
-            self._go(self.cursor + later)
+        self.catch_up()
 
     def fill(
         self,
@@ -126,13 +123,6 @@ class PagedTable(Table):
         if self.words != (wanted := sought(words)):
             self.words, self.pending = wanted, True
             self.post_message(self.Changed())
-
-    def _go(self, place: int) -> None:
-        """Move the cursor, among rows that are still asked for once they are there."""
-        if self.pending:
-            self._later += place - self.cursor
-        else:
-            super()._go(place)
 
     def sorts(self, column: Column) -> bool:
         """Return whether the store can sort by a column."""

@@ -79,6 +79,9 @@ class Table(ScrollView, can_focus=True):
     cursor = reactive(0, repaint=False)
     """Place of the highlighted row among those shown."""
 
+    held = False
+    """Whether other rows are about to be shown."""
+
     at_once = False
     """Whether a click opens a row that is not highlighted yet."""
 
@@ -112,6 +115,7 @@ class Table(ScrollView, can_focus=True):
         self.order_by: int | None = None
         self.descending = False
         self._widths = [-1] * len(self.columns)  # of each column, -1 for one that has no room
+        self._later = 0  # rows by which the cursor is to move once they are there
         self._moved: object = None
 
     # Filling
@@ -244,7 +248,26 @@ class Table(ScrollView, can_focus=True):
             self.post_message(self.Moved(row))
 
     def _go(self, place: int) -> None:
-        self.cursor = max(0, min(place, len(self.shown) - 1))
+        """Move the cursor, among rows that are still to come once they are there."""
+        if self.held or self.pending:
+            self._later += place - self.cursor
+        else:
+            self.cursor = max(0, min(place, len(self.shown) - 1))
+
+    def hold(self) -> None:
+        """Move the cursor no more until told, as other rows are about to be shown."""
+        self.held = True
+
+    def release(self) -> None:
+        """Move the cursor again, and as it was to be moved meanwhile."""
+        self.held = False
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Move the cursor as it was to be moved before the rows were there."""
+        if not (self.held or self.pending):
+            later, self._later = self._later, 0
+            self._go(self.cursor + later)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by some rows."""
