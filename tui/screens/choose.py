@@ -47,7 +47,7 @@ class Choose(ModalScreen["Choice | None"]):
             yield Table(
                 (
                     Column("", lambda row: row.key),
-                    Column("", lambda row: row.words, least=12),
+                    Column("", lambda row: row.words, least=12, cut="prose"),
                     Column("", lambda row: row.more, least=12),
                 )
             )
