@@ -135,7 +135,9 @@ def test_a_theme_that_there_is_not_is_a_usage_error(database: Path) -> None:
         assert b"TLSRPT_THEME is pink, but should be one of dark, light, ansi" in program.output
 
 
-@pytest.mark.parametrize("asked", [{"TLSRPT_ASCII": "1"}, {"PYTHONIOENCODING": "iso-8859-1"}], ids=str)
+@pytest.mark.parametrize(
+    "asked", [{"TLSRPT_ASCII": "1"}, {"PYTHONIOENCODING": "iso-8859-1"}, {"LC_ALL": "C"}, {"LANG": "POSIX"}], ids=str
+)
 def test_pictures_are_ascii_where_that_is_asked_for_or_the_terminal_takes_no_utf_8(
     database: Path, asked: dict[str, str]
 ) -> None:
