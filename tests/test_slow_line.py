@@ -64,6 +64,9 @@ async def test_keys_of_one_packet_act_in_their_order(stores: dict[str, Path]) ->
         assert app.screen.query_one(Input).value == "reports"
         assert "[1 Domains]" in lines(app)[0]
         await press(pilot, "escape")
+        await burst(pilot, "W", "2", "s")
+        assert "7 days to" in lines(app)[0]
+        assert "sorted by" in status(app)
         await burst(pilot, "L", *"/nowhere")
         await until(pilot, lambda: isinstance(app.screen, Form))
         assert app.screen.query_one(Input).value == "/nowhere"
@@ -129,3 +132,17 @@ async def press_alone(pilot: Pilot[None], key: str) -> None:
     """Press a key while a question is asked."""
     await pilot.press(key)
     await pilot.pause()
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["goes on", "ends"])
+async def test_keys_that_come_faster_than_screens_do_no_harm(stores: dict[str, Path], *, ends: bool) -> None:
+    app = bench(stores["crowded"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        for key in "21" * 40:
+            app.post_message(Key(key, key))
+        if ends:
+            app.exit()
+            return
+        await settled(pilot)
+        assert "[1 Domains]" in lines(app)[0]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual import on, work
 from textual.app import App
-from textual.events import Event, Key
+from textual.events import Event, InputEvent, Key
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Input, TextArea
@@ -512,11 +512,17 @@ class Workbench(App[None]):
         Textual runs it once the key has been to the widget that has the focus and back. On a slow line keys come
         several at once, and one would go to a screen that another before it is about to leave.
         """
-        if isinstance(event, Key) and not event.is_forwarded and not isinstance(self.focused, Input | TextArea):
+        if isinstance(event, InputEvent) and not self.screen_stack:
+            return  # it came when all screens had been taken down
+        if isinstance(event, Key) and not event.is_forwarded and not self._types():
             for at_once in (True, False):
                 if await self._check_bindings(event.key, priority=at_once):
                     return
         await super().on_event(event)
+
+    def _types(self) -> bool:
+        """Return whether the focus is where text is typed."""
+        return isinstance(self.focused, Input | TextArea)
 
     def action_top(self, name: str) -> None:
         """Go to one of the first screens."""

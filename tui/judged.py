@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tlsrpt.enforce.verdict import Judgement, State
 
-_SHOWN = 12  # claims and holders on a page
+_SHOWN = 60  # claims and holders on a page
 _COMPARED = 3  # disagreements on a page, newest first
 
 BOARD = (

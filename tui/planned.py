@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STYLES = {"PASS": "good", "FAIL": "bad", "UNKNOWN": "warn", "WARN": "warn"}
 OUTCOMES = {"PASS": 0, "WARN": 3, "UNKNOWN": 4, "FAIL": 5}  # exit status of a draft
-_SHOWN = 12
+_SHOWN = 60
 
 
 def page(plan: Plan) -> list[Said]:

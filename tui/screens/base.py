@@ -282,6 +282,8 @@ class Asking(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Ask again if anything changed meanwhile."""
+        if not self.query(".foot"):  # it is being taken apart
+            return
         if self.NAME in keys.STARTS:
             self.bench.place = self.NAME, self.within.policy_domain
         self.frame()
@@ -410,7 +412,7 @@ class Asking(Screen[None]):
     def frame(self) -> None:
         """Draw head and footer."""
         room = self.size.width
-        if not self.is_mounted or room < 1:
+        if not self.is_mounted or room < 1 or not self.query(".foot"):
             return
         self.query_one(".head", Static).update(self._head(room), layout=False)
         self.query_one(".foot", Static).update(self._foot(room), layout=False)

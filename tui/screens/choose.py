@@ -16,7 +16,6 @@ from tui.widgets.table import Column, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -39,6 +38,10 @@ class Choose(ModalScreen["Choice | None"]):
         self.title_words = title
         self.choices = choices
         self.at = at  # which is highlighted to begin with
+        for place, choice in enumerate(choices):
+            if choice.key:
+                # Bound, so that it comes before the key after it, as all keys do.
+                self._bindings.bind(choice.key, f"take({place})", show=False)
 
     def compose(self) -> ComposeResult:
         """Yield the title and the choices."""
@@ -60,12 +63,9 @@ class Choose(ModalScreen["Choice | None"]):
         table.fill(self.choices)
         table.cursor = self.at
 
-    def on_key(self, event: events.Key) -> None:
+    def action_take(self, place: int) -> None:
         """Choose by the key of a choice."""
-        for choice in self.choices:
-            if event.character == choice.key:
-                event.stop()
-                self.dismiss(choice)
+        self.dismiss(self.choices[place])
 
     @on(Table.Opened)
     def _opened(self, event: Table.Opened) -> None:
