@@ -408,3 +408,16 @@ async def test_a_domain_that_nothing_is_known_of_can_be_gone_to(database: Path) 
         await type_in(pilot, "Bücher.example")
         await press(pilot, "enter")
         assert "xn--bcher-kva.example > readiness" in lines(app)[0]
+
+
+async def test_a_configuration_at_fault_hides_no_domain(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.toml").write_text("domains = 3", encoding="utf-8")
+    monkeypatch.setenv("TLSRPT_CONFIG", str(tmp_path / "c.toml"))
+    app = bench(database)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("D")
+        await domains_listed(pilot, app)
+        assert "example.org" in text(app)

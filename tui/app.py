@@ -248,7 +248,7 @@ class Workbench(App[None]):
         worker = get_current_worker()
         try:
             wanted = self.start.days if self.start.has_window else USUAL
-            self.post_message(self.Ready(self.evidence.first_window(wanted), self.evidence.refused()))
+            self.post_message(self.Ready(*self.evidence.first_window(wanted)))
             if self.evidence.paths:
                 from tui.progress import now_and_then  # noqa: PLC0415 - with what reads files, which a store needs not
 
@@ -653,8 +653,8 @@ class Workbench(App[None]):
         try:
             store = self.evidence.store()
             names = [] if store is None else domains.names(store, self.evidence.scope(None))
-            return sorted({*names, *config.read().domains})
-        except (StoreError, config.ConfigError):  # the screens say what is wrong with it
+            return sorted({*names, *config.watched()})
+        except StoreError:  # the screens say what is wrong with it
             return []
 
     def action_help(self) -> None:

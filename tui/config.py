@@ -219,6 +219,14 @@ def read() -> Config:
         raise ConfigError(f"{file}: {error}") from error
 
 
+def watched() -> tuple[str, ...]:
+    """Return the domains that are watched, none if the file cannot be used: what is wrong is told elsewhere."""
+    try:
+        return read().domains
+    except ConfigError:
+        return ()
+
+
 def parameters(profile: str | None = None) -> tuple[str, Parameters]:
     """Return the profile, as given or as configured, and its parameters with those of the configuration.
 

@@ -88,6 +88,10 @@ class Evidence:
         found = [] if store is None else reports.newest(store, limit=1)
         return found[0].report if found else None
 
+    def known_damages(self, policy_domain: str) -> Mapping[tuple[str, str], Damage] | None:
+        """Return what `damages` found for what is known now, None if nobody asked for it yet."""
+        return self._damages.get((self.version, policy_domain))
+
     def damages(self, store: Store, policy_domain: str) -> Mapping[tuple[str, str], Damage]:
         """Return what fails at a domain and whose fault it is, by cause and MX; found once for what is known now.
 
@@ -96,11 +100,14 @@ class Evidence:
         from tui import judging  # noqa: PLC0415 - pydantic and cryptography wait for the first frame
 
         asked = self.version, policy_domain
-        if asked not in self._damages:
-            if len(self._damages) >= DAMAGES:
-                self._damages.clear()
-            self._damages[asked] = judging.damages(store, policy_domain, self.now())
-        return self._damages[asked]
+        found = self._damages.get(asked)
+        if found is None:
+            found = judging.damages(store, policy_domain, self.now())
+            with self._lock:
+                if len(self._damages) >= DAMAGES:
+                    del self._damages[next(iter(self._damages))]
+                self._damages[asked] = found
+        return found
 
     def today(self) -> date:
         """Return the day that windows end at."""
@@ -117,22 +124,20 @@ class Evidence:
         since = None if days is None else self.today() - timedelta(days=days - 1)
         return replace(within, since=since, until=self.as_of)
 
-    def first_window(self, wanted: int | None = USUAL) -> int | None:
-        """Return the window to begin with: the one wanted on a store that has reports in it."""
+    def first_window(self, wanted: int | None = USUAL) -> tuple[int | None, int]:
+        """Return the window to begin with, the one wanted on a store that has reports in it, and how much was refused.
+
+        Raises StoreError.
+        """
         if self.paths:
-            return None
+            return None, 0
         from queries import domains  # noqa: PLC0415 - asked once, in a thread
 
         store = self.store()
-        found = store is not None and domains.totals(store, self.scope(wanted)).reports
-        return wanted if found else None
-
-    def refused(self) -> int:
-        """Return how many deliveries the store could not read. Raises StoreError."""
-        from queries import Part, deliveries  # noqa: PLC0415 - asked once, in a thread
-
-        store = None if self.paths else self.store()
-        return 0 if store is None else deliveries.refused_part(store, Part(limit=1))[1]
+        if store is None:
+            return None, 0
+        found = domains.totals(store, self.scope(wanted))
+        return wanted if found.reports else None, found.refused
 
     def changed(self) -> bool:
         """Return whether somebody wrote to the store since the last call."""

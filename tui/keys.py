@@ -69,11 +69,6 @@ SCREENS = {
 }
 
 
-# Screens that one can begin with; those of a domain need its name.
-OF_A_DOMAIN = ("readiness", "plan", "details", "draft", "published", "timeline", "senders", "hosts", "policies")
-STARTS = ("domains", "failures", "reports", "refused", "mailboxes", *OF_A_DOMAIN)
-
-
 # The screens about one domain: the action of the key that leads there where there is one, and what they tell.
 ABOUT = (
     ("readiness", "", "the checklist"),
@@ -86,6 +81,9 @@ ABOUT = (
     ("hosts", "screen.hosts", "the MXs"),
     ("policies", "screen.policies", "the policies as seen"),
 )
+# Screens that one can begin with; those of a domain need its name.
+OF_A_DOMAIN = tuple(name for name, _, _ in ABOUT)
+STARTS = ("domains", "failures", "reports", "refused", "mailboxes", *OF_A_DOMAIN)
 
 
 class Key(NamedTuple):
@@ -118,14 +116,7 @@ KEYS = (
     Key("timeline", "P", "P", "screen.plan", "Plan", "the next step of this domain"),
     Key("judged", "a", "a", "screen.settle", "Accept", "accept the warning with a reason, or answer the question"),
     Key("deciding", "f", "f", "screen.fix", "Fix", "record that a failure was mended"),
-    Key(
-        "deciding",
-        "u",
-        "u",
-        "screen.undo",
-        "",
-        "take back the newest repair, accepted warning or answer",
-    ),
+    Key("deciding", "u", "u", "screen.undo", "", "take back the newest repair, accepted warning or answer"),
     Key("readiness", "P", "P", "screen.plan", "Plan", "the next step, policy and record, and the way back"),
     Key(
         "readiness",

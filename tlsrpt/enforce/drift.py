@@ -25,14 +25,6 @@ CLASSES = {
     "absent": "the sender told nothing of it",
 }
 
-
-def meaning(kind: str, *, looked: bool) -> str:
-    """Return what a key of CLASSES means, of a domain that somebody looked at, or nobody did."""
-    if kind == "current" and not looked:
-        return "what senders saw last; nobody looked at the domain"
-    return CLASSES[kind]
-
-
 _CANONICAL = re.compile(r"mode=(\S*) max_age=(\S*) mx=(.*)", re.DOTALL)
 _AGE = 10  # digits of max_age (RFC 8461 section 3.2)
 _SLACK = timedelta(days=1)  # a report is about a whole day

@@ -369,8 +369,10 @@ class Evidence:
         return self._kind(row.canonical, day)
 
     def meaning(self, kind: str) -> str:
-        """Return what such a policy is, in words."""
-        return drift.meaning(kind, looked=self.history_since is not None)
+        """Return what a policy of a kind, a key of `drift.CLASSES`, is: in words."""
+        if kind == "current" and self.history_since is None:
+            return "what senders saw last; nobody looked at the domain"
+        return drift.CLASSES[kind]
 
     def _kind(self, canonical: str, day: date) -> str:
         known = self._kinds.get((canonical, day))

@@ -93,12 +93,12 @@ class News(NamedTuple):
 
     summary: failures.Summary
     held: int  # domains whose mail is held back
-    silent: Sequence[str]  # domains without a report
     worst: failures.Series | None
     faults: Mapping[Place, str]  # whose fault the series named here are
     since: date | None = None  # from which day on a series is new; None while that, or what is new, is not known
     new: int = 0  # series
     newest: failures.Series | None = None  # the worst of these
+    silent: Sequence[str] = ()  # domains without a report
 
 
 def _sessions(line: Line) -> int:
@@ -309,6 +309,7 @@ class DomainsScreen(Paging):
     def tell(self, asked: Asked, totals: domains.Totals, newest: date | None) -> None:
         """Find what fails, for the headline, and whose fault that is."""
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
+        from tui import config  # noqa: PLC0415 - pydantic waits for the first frame
 
         found = None
         with suppress(StoreError):  # the question itself says what is wrong
@@ -316,26 +317,21 @@ class DomainsScreen(Paging):
             if store is not None:
                 with store.reading():
                     found = self._worst(store, asked.scope, totals)
+                    self.post_message(self.NewsCame(asked, found))
+                    found = found._replace(silent=domains.silent(store, asked.scope, watched=config.watched()))
                     if found.summary.series and (since := _new_since(totals, newest)) is not None:
-                        self.post_message(self.NewsCame(asked, found))
                         new, count = failures.series_part(store, asked.scope, Part(limit=1), began=since)
                         faults = {**found.faults, **self._faults(store, new)}
                         found = found._replace(faults=faults, since=since, new=count, newest=next(iter(new), None))
         self.post_message(self.NewsCame(asked, found))
 
     def _worst(self, store: Store, scope: Scope, totals: domains.Totals) -> News:
-        from tui import config  # noqa: PLC0415 - pydantic waits for the first frame
-
         summary = failures.summary(store, scope)
         held = domains.held(store, scope) if totals.would_block else []
         # What is held back now is worse than what would be.
         within = replace(scope, policy_domain=held[0]) if held else scope
         worst = failures.series_part(store, within, Part(limit=1))[0] if summary.series else []
-        watched: Sequence[str] = ()
-        with suppress(config.ConfigError):  # said where verdicts are
-            watched = config.read().domains
-        silent = domains.silent(store, scope, watched=watched)
-        return News(summary, len(held), silent, next(iter(worst), None), self._faults(store, worst))
+        return News(summary, len(held), next(iter(worst), None), self._faults(store, worst))
 
     def _faults(self, store: Store, named: Sequence[failures.Series]) -> dict[Place, str]:
         """Return in a word whose fault some series are."""

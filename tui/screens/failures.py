@@ -27,7 +27,7 @@ from tui.widgets.table import Column, Table
 from tui.words import IMPACT_STYLE, STRIP_LEGEND, count, month_day, place, span, strip, within_strip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from textual.binding import BindingType
     from textual.content import Content
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 SAID = 8  # paragraphs of an explanation that stand below the list
 SENDERS = 20  # rows of evidence below them
-
-
 SOUGHT = "…      "  # as wide as most faults, so that columns stay where they are
 
 
@@ -167,19 +165,11 @@ class FailuresScreen(Paging):
     MORE = "tlsrpt failures --format csv writes all."
 
     class FaultsCame(Message):
-        """It is known whose faults the series of a domain are."""
-
-        def __init__(self, version: int, policy_domain: str, found: Mapping[tuple[str, str], str]) -> None:
-            super().__init__()
-            self.version = version
-            self.policy_domain = policy_domain
-            self.found = found
+        """It is known whose faults the series of one more domain are."""
 
     def __init__(self, within: Scope = EVERYTHING) -> None:
         super().__init__(within)
-        self.faults: dict[str, Mapping[tuple[str, str], str]] = {}  # by domain, then by cause and MX
-        self.judged = 0  # the version of the evidence that they are of
-        self.judging: list[str] = []  # domains whose faults were asked for last
+        self.judging: tuple[int, list[str]] | None = None  # domains whose faults were asked for last, of which version
         self.grouping = 0  # 0 is series, n is GROUPINGS[n - 1]
         self.shown = 0  # the grouping of the rows on the screen
 
@@ -269,26 +259,26 @@ class FailuresScreen(Paging):
     # Whose fault
 
     def _whose(self, series: failures.Series) -> str:
-        found = self.faults.get(series.policy_domain)
+        found = self.bench.evidence.known_damages(series.policy_domain)
         if found is None:
             return SOUGHT
-        fault = found.get((series.cause, series.mx_key), "")
+        damage = found.get((series.cause, series.mx_key))
+        fault = damage.fault.fault if damage is not None else ""
         return _FAULTS.get(fault, fault)
 
     @on(Table.Moved)
     def _judge(self) -> None:
         """Find whose faults the series in sight are: that takes a verdict for each domain, and comes one by one."""
-        if self.judged != self.bench.evidence.version:
-            self.judged, self.faults, self.judging = self.bench.evidence.version, {}, []
+        evidence = self.bench.evidence
         rows = [line.row for line in self.table.in_sight() if isinstance(line.row, Line)]
         names = dict.fromkeys(row.series.policy_domain for row in rows)
-        missing = [name for name in names if name not in self.faults]
-        if missing and missing != self.judging:
-            self.judging = missing
-            self.judge(self.judged, missing)
+        missing = [name for name in names if evidence.known_damages(name) is None]
+        if missing and (evidence.version, missing) != self.judging:
+            self.judging = evidence.version, missing
+            self.judge(missing)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="judge")
-    def judge(self, version: int, names: Sequence[str]) -> None:
+    def judge(self, names: Sequence[str]) -> None:
         """Find whose faults the series of some domains are."""
         from tlsrpt.store import StoreError  # noqa: PLC0415 - duckdb waits for the first frame
 
@@ -300,15 +290,12 @@ class FailuresScreen(Paging):
             for name in names:
                 if worker.is_cancelled:
                     return
-                damages = self.bench.evidence.damages(store, name)
-                found = {series: one.fault.fault for series, one in damages.items()}
-                self.post_message(self.FaultsCame(version, name, found))
+                self.bench.evidence.damages(store, name)
+                self.post_message(self.FaultsCame())
 
     @on(FaultsCame)
-    def _faults_came(self, message: FaultsCame) -> None:
-        if message.version == self.judged:
-            self.faults[message.policy_domain] = message.found
-            self.table.revise(lambda row: row._replace(fault=self._whose(row.series)) if isinstance(row, Line) else row)
+    def _faults_came(self) -> None:
+        self.table.revise(lambda row: row._replace(fault=self._whose(row.series)) if isinstance(row, Line) else row)
 
     def _none(self, answer: Found) -> Content:
         totals = answer.totals

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from tui import keys
 from tui.draw import content
 from tui.text import safe
-from tui.widgets.entry import Entry
+from tui.widgets.entry import Entry, came_early
 
 if TYPE_CHECKING:
     from textual import events
@@ -61,10 +61,7 @@ class Form(ModalScreen["tuple[str, ...] | None"]):
 
     def on_key(self, event: events.Key) -> None:
         """Take characters that came before a field had the focus."""
-        if event.is_printable and event.character and self.focused is None:
-            event.stop()
-            inputs = list(self.query(Input))
-            next((entry for entry in inputs if not entry.value), inputs[0]).insert_text_at_cursor(event.character)
+        came_early(self, event)
 
     def action_next(self) -> None:
         """Go to the next field, after the last one end."""

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from tui import keys
 from tui.draw import content
 from tui.text import a_label, idn, safe
-from tui.widgets.entry import Entry
+from tui.widgets.entry import Entry, came_early
 from tui.widgets.table import Column, Table
 
 if TYPE_CHECKING:
@@ -134,9 +134,7 @@ class Palette(ModalScreen["Command | None"]):
 
     def on_key(self, event: events.Key) -> None:
         """Take characters that came before the line had the focus."""
-        if event.is_printable and event.character:
-            event.stop()
-            self.query_one(Input).insert_text_at_cursor(event.character)
+        came_early(self, event)
 
     def action_go(self, rows: int) -> None:
         """Highlight another match."""

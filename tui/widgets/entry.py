@@ -6,12 +6,13 @@ before that. On a slow line several keys come at once: of "ab", Backspace, "c" t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.widgets import Input, TextArea
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.screen import Screen
     from textual.widget import Widget
 
 
@@ -22,6 +23,14 @@ async def _at_once(widget: Widget, event: events.Key) -> None:
         event.prevent_default()
         await widget.run_action(binding.action)
         return
+
+
+def came_early(screen: Screen[Any], event: events.Key) -> None:
+    """Put a character that came before the line had the focus into that line."""
+    if event.is_printable and event.character:
+        event.stop()
+        here = screen.focused if isinstance(screen.focused, Input) else screen.query(Input).first()
+        here.insert_text_at_cursor(event.character)
 
 
 class Entry(Input):
